@@ -1,0 +1,94 @@
+"""Who may see and do what: an actor, and a Select of what it may see that every read goes through."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+
+from app.models import Call, Submission, Version, Withdrawal
+
+STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
+EDITORS = frozenset({"owner", "editor"})
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """A person's live membership of an organisation. `state_code` is set when that speaks for a member state."""
+
+    organisation_id: uuid.UUID
+    name: str
+    role: str
+    country: str
+    state_code: str | None
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Whoever makes a request."""
+
+    kind: Literal["anonymous", "person", "api_key", "system"] = "anonymous"
+    person_id: uuid.UUID | None = None
+    sign_in_id: uuid.UUID | None = None
+    csrf_token: str = ""
+    email: str = ""
+    name: str = ""
+    language: str = "en"
+    staff_role: str | None = None
+    memberships: tuple[Belonging, ...] = ()
+    api_key_id: uuid.UUID | None = None
+    call_codes: tuple[str, ...] = ()
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    def acts_for(self, submission: Submission) -> bool:
+        """Whether this actor is a member of the organisation that the submission belongs to."""
+        return any(m.organisation_id == submission.organisation_id for m in self.memberships)
+
+    def may_edit(self, submission: Submission) -> bool:
+        """Whether this actor may change and submit it (an owner or editor; the window is the database's business)."""
+        return any(m.organisation_id == submission.organisation_id and m.role in EDITORS for m in self.memberships)
+
+    def is_staff(self, at_least: str = "reviewer") -> bool:
+        """Whether this actor is RVO staff with this role or a higher one."""
+        return self.staff_role is not None and STAFF_RANK[self.staff_role] >= STAFF_RANK[at_least]
+
+
+ANONYMOUS = Actor()
+SYSTEM = Actor(kind="system")
+
+is_closed: ColumnElement[bool] = or_(Call.sealed_at.is_not(None), Call.closes_at <= func.clock_timestamp())
+is_withdrawn: ColumnElement[bool] = exists().where(
+    Withdrawal.submission_id == Submission.id, Withdrawal.restored_at.is_(None)
+)
+last_number = (
+    select(func.max(Version.number))
+    .where(Version.submission_id == Submission.id)
+    .correlate(Submission)
+    .scalar_subquery()
+)
+
+
+def own_submissions(actor: Actor) -> Select[tuple[Submission]]:
+    """The cases of the organisations that the actor is a member of."""
+    return select(Submission).where(Submission.organisation_id.in_([m.organisation_id for m in actor.memberships]))
+
+
+def standing_versions() -> Select[tuple[Submission, Version]]:
+    """Each submission with the version that counts, its last one, whether or not withdrawn."""
+    return (
+        select(Submission, Version)
+        .join(Version, and_(Version.submission_id == Submission.id, Version.number == last_number))
+        .join(Call, Call.id == Submission.call_id)
+    )
+
+
+def dossiers(actor: Actor) -> Select[tuple[Submission, Version]]:
+    """The submissions whose content the actor may read as staff or as an export client: of closed calls only.
+
+    Staff see all, withdrawn ones marked. A key sees the calls it is scoped to, and there what was submitted, not
+    withdrawn, and consented to; see domain.md rule 14. Anybody else sees nothing here.
+    """
+    found = standing_versions().where(is_closed)
+    if actor.kind == "api_key":
+        return found.where(Call.code.in_(actor.call_codes), ~is_withdrawn, Version.is_consented)
+    return found.where(true() if actor.is_staff() else Submission.id.is_(None))

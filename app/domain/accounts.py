@@ -1,0 +1,335 @@
+"""Who people are: sign-in by e-mail link, sessions, organisations and colleagues, staff, and the keys of machines."""
+
+import hashlib
+import secrets
+import uuid
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from app.domain import audit, outbox, throttle
+from app.domain.access import ANONYMOUS, SYSTEM, Actor, Belonging
+from app.domain.errors import Forbidden, LinkInvalid, NotFound
+from app.infra.i18n import Message, N_, translate
+from app.models import Membership, Organisation, Person, SignIn, SignInLink
+
+LINK_LIVES = timedelta(minutes=15)
+SESSION_LIVES = timedelta(hours=12)
+SESSION_IDLES = timedelta(hours=2)
+SEEN_EVERY = timedelta(minutes=1)
+LINKS_PER_EMAIL = 5
+LINKS_PER_ADDRESS = 50
+
+LINK_SUBJECT = N_("Your sign-in link for the expression of interest portal")
+LINK_TEXT = N_(
+    "Hello,\n\nFollow this link in the browser in which you asked for it. It works once, for 15 minutes:\n\n%(link)s\n\n"
+    "Did you not ask for it? Then ignore this message: nobody is signed in without the link.\n"
+)
+INVITED_SUBJECT = N_("You are invited to %(organisation)s on the expression of interest portal")
+INVITED_TEXT = N_(
+    "Hello,\n\n%(inviter)s gave you access as %(role)s to %(organisation)s. Sign in with this e-mail address:\n\n"
+    "%(link)s\n"
+)
+
+
+def hashed(secret: str) -> str:
+    """The form in which a random token of ours is kept: SHA-256, hex. Tokens have 256 bits, so no salt is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def request_link(db: Session, email: str, browser: str, address: str, base_url: str, language: str, next_path: str) -> None:
+    """Mail a sign-in link to `email`, usable only by the browser that holds the secret `browser`.
+
+    Known and unknown addresses are treated alike: an account comes into being when the link is used. Throttled per
+    e-mail address and per network address.
+    """
+    throttle.hit(db, f"link:address:{address}", LINKS_PER_ADDRESS, timedelta(minutes=15))
+    throttle.hit(db, f"link:email:{hashed(email.lower())}", LINKS_PER_EMAIL, timedelta(minutes=15))
+    token = secrets.token_urlsafe(32)
+    db.add(
+        SignInLink(
+            email=email,
+            token_hash=hashed(token),
+            browser_hash=hashed(browser),
+            next_path=next_path,
+            expires_at=func.clock_timestamp() + LINK_LIVES,
+        )
+    )
+    body = translate(language, LINK_TEXT, link=f"{base_url}/account/link/{token}")
+    outbox.enqueue(db, outbox.SIGN_IN, email, translate(language, LINK_SUBJECT), body)
+
+
+def use_link(db: Session, token: str, browser: str, user_agent: str, language: str) -> tuple[str, str]:
+    """Sign in by a link: returns the new session's secret and the path to go to. LinkInvalid, with nothing said why."""
+    link = db.scalar(
+        update(SignInLink)
+        .where(
+            SignInLink.token_hash == hashed(token),
+            SignInLink.browser_hash == hashed(browser),
+            SignInLink.used_at.is_(None),
+            SignInLink.expires_at > func.clock_timestamp(),
+        )
+        .values(used_at=func.clock_timestamp())
+        .returning(SignInLink)
+    )
+    if link is None:
+        raise LinkInvalid
+    person = _person(db, link.email, language)
+    if person.email_verified_at is None:
+        person.email_verified_at = func.clock_timestamp()
+    secret = _open_session(db, person, user_agent)
+    audit.record(db, Actor(kind="person", person_id=person.id), "person.signed_in")
+    return secret, link.next_path
+
+
+def _person(db: Session, email: str, language: str = "en", name: str = "") -> Person:
+    person = find_person(db, email)
+    if person is None:
+        person = Person(email=email, language=language, name=name)
+        db.add(person)
+        db.flush()
+    return person
+
+
+def find_person(db: Session, email: str) -> Person | None:
+    """The person with this e-mail address, in any letter case."""
+    return db.scalar(select(Person).where(func.lower(Person.email) == email.lower()))
+
+
+def _open_session(db: Session, person: Person, user_agent: str) -> str:
+    secret = secrets.token_urlsafe(32)
+    db.add(
+        SignIn(
+            token_hash=hashed(secret),
+            person_id=person.id,
+            csrf_token=secrets.token_urlsafe(24),
+            user_agent=user_agent[:300],
+            last_seen_at=func.clock_timestamp(),
+            expires_at=func.clock_timestamp() + SESSION_LIVES,
+        )
+    )
+    db.flush()
+    return secret
+
+
+def actor_of(db: Session, secret: str | None) -> Actor:
+    """Whoever holds this session secret now, with live memberships; ANONYMOUS when it is none, ended or too old."""
+    if not secret:
+        return ANONYMOUS
+    found = db.execute(
+        select(SignIn, func.clock_timestamp())
+        .where(
+            SignIn.token_hash == hashed(secret),
+            SignIn.ended_at.is_(None),
+            SignIn.expires_at > func.clock_timestamp(),
+            SignIn.last_seen_at > func.clock_timestamp() - SESSION_IDLES,
+        )
+        .options(joinedload(SignIn.person))
+    ).one_or_none()
+    if found is None:
+        return ANONYMOUS
+    sign_in, now = found
+    if now - sign_in.last_seen_at > SEEN_EVERY:
+        sign_in.last_seen_at = now
+    return _as_actor(db, sign_in)
+
+
+def _as_actor(db: Session, sign_in: SignIn) -> Actor:
+    person = sign_in.person
+    return Actor(
+        kind="person",
+        person_id=person.id,
+        sign_in_id=sign_in.id,
+        csrf_token=sign_in.csrf_token,
+        email=person.email,
+        name=person.name,
+        language=person.language,
+        staff_role=person.staff_role,
+        memberships=belongings(db, person.id),
+    )
+
+
+def belongings(db: Session, person_id: uuid.UUID) -> tuple[Belonging, ...]:
+    """The live memberships of a person, by name of organisation."""
+    rows = db.execute(
+        select(Organisation.id, Organisation.name, Membership.role, Organisation.country, Organisation.state_code)
+        .join(Membership, Membership.organisation_id == Organisation.id)
+        .where(Membership.person_id == person_id, Membership.ended_at.is_(None))
+        .order_by(Organisation.name, Organisation.id)
+    )
+    return tuple(Belonging(*row) for row in rows)
+
+
+def sign_ins(db: Session, actor: Actor) -> list[SignIn]:
+    """The live sessions of the actor, newest first."""
+    return list(
+        db.scalars(
+            select(SignIn)
+            .where(
+                SignIn.person_id == actor.person_id,
+                SignIn.ended_at.is_(None),
+                SignIn.expires_at > func.clock_timestamp(),
+                SignIn.last_seen_at > func.clock_timestamp() - SESSION_IDLES,
+            )
+            .order_by(SignIn.created_at.desc())
+        )
+    )
+
+
+def sign_out(db: Session, actor: Actor, sign_in_id: uuid.UUID | None = None) -> None:
+    """End one session of the actor (by default the present one). Another person's id ends nothing: NotFound."""
+    ended = db.scalar(
+        update(SignIn)
+        .where(
+            SignIn.id == (sign_in_id or actor.sign_in_id),
+            SignIn.person_id == actor.person_id,
+            SignIn.ended_at.is_(None),
+        )
+        .values(ended_at=func.clock_timestamp())
+        .returning(SignIn.id)
+    )
+    if ended is None:
+        raise NotFound
+    audit.record(db, actor, "person.signed_out")
+
+
+def set_profile(db: Session, actor: Actor, name: str, language: str) -> None:
+    """Change the actor's own name and language."""
+    db.execute(update(Person).where(Person.id == actor.person_id).values(name=name, language=language))
+    audit.record(db, actor, "person.profile_changed")
+
+
+def describe_organisation(
+    db: Session, actor: Actor, name: str, country: str, registration_no: str | None, organisation_id: uuid.UUID | None = None
+) -> Organisation:
+    """Make an organisation with the actor as its owner, or change one of which the actor is an owner."""
+    if organisation_id is None:
+        organisation = Organisation(name=name, country=country, registration_no=registration_no)
+        db.add(organisation)
+        db.flush()
+        db.add(Membership(organisation_id=organisation.id, person_id=actor.person_id, role="owner"))
+        audit.record(db, actor, "organisation.described", organisation=str(organisation.id))
+        return organisation
+    organisation = owned(db, actor, organisation_id)
+    organisation.name = name
+    organisation.registration_no = registration_no
+    if organisation.state_code is None:
+        organisation.country = country
+    audit.record(db, actor, "organisation.changed", organisation=str(organisation.id))
+    return organisation
+
+
+def owned(db: Session, actor: Actor, organisation_id: uuid.UUID) -> Organisation:
+    """The organisation, if the actor is an owner of it; NotFound for others, Forbidden for its editors and viewers."""
+    roles = [m.role for m in actor.memberships if m.organisation_id == organisation_id]
+    if not roles:
+        raise NotFound
+    if "owner" not in roles:
+        raise Forbidden
+    return db.get_one(Organisation, organisation_id)
+
+
+def colleagues(db: Session, actor: Actor, organisation_id: uuid.UUID) -> list[Membership]:
+    """The live members of one of the actor's organisations."""
+    if all(m.organisation_id != organisation_id for m in actor.memberships):
+        raise NotFound
+    return list(
+        db.scalars(
+            select(Membership)
+            .where(Membership.organisation_id == organisation_id, Membership.ended_at.is_(None))
+            .options(joinedload(Membership.person))
+            .order_by(Membership.created_at)
+        )
+    )
+
+
+def invite_colleague(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str, base_url: str) -> None:
+    """Give a person a role in one of the actor's own organisations and tell them by mail; a live role is changed."""
+    organisation = owned(db, actor, organisation_id)
+    throttle.hit(db, f"invite:{actor.person_id}", 30, timedelta(hours=1))
+    person = _person(db, email, actor.language)
+    _join(db, organisation, person, role)
+    _tell_invited(db, person, organisation.name, role, actor.name or actor.email, base_url)
+    audit.record(db, actor, "organisation.colleague_invited", organisation=str(organisation_id), person=str(person.id), role=role)
+
+
+def _join(db: Session, organisation: Organisation, person: Person, role: str) -> None:
+    db.execute(
+        update(Membership)
+        .where(
+            Membership.organisation_id == organisation.id,
+            Membership.person_id == person.id,
+            Membership.ended_at.is_(None),
+        )
+        .values(ended_at=func.clock_timestamp())
+    )
+    db.add(Membership(organisation_id=organisation.id, person_id=person.id, role=role))
+    db.flush()
+
+
+def _tell_invited(db: Session, person: Person, organisation: str, role: str, inviter: str, base_url: str) -> None:
+    values = {"organisation": organisation, "role": translate(person.language, role), "inviter": inviter}
+    outbox.enqueue(
+        db,
+        "invitation",
+        person.email,
+        translate(person.language, INVITED_SUBJECT, **values),
+        translate(person.language, INVITED_TEXT, link=f"{base_url}/account/sign-in", **values),
+    )
+
+
+def end_membership(db: Session, actor: Actor, organisation_id: uuid.UUID, membership_id: uuid.UUID) -> None:
+    """End a colleague's role. The last owner stays: Forbidden, with the reason."""
+    owned(db, actor, organisation_id)
+    live = {m.id: m for m in colleagues(db, actor, organisation_id)}
+    member = live.get(membership_id)
+    if member is None:
+        raise NotFound
+    if member.role == "owner" and sum(m.role == "owner" for m in live.values()) == 1:
+        raise Forbidden(Message(N_("An organisation keeps at least one owner. Make a colleague owner first."), {}))
+    member.ended_at = func.clock_timestamp()
+    audit.record(db, actor, "organisation.colleague_removed", organisation=str(organisation_id), person=str(member.person_id))
+
+
+def invite_state(db: Session, actor: Actor, state_code: str, authority: str, email: str, base_url: str) -> Organisation:
+    """Open the account of a member state, or invite one more person to it."""
+    organisation = db.scalar(select(Organisation).where(Organisation.state_code == state_code))
+    if organisation is None:
+        organisation = Organisation(name=authority, country=state_code, state_code=state_code)
+        db.add(organisation)
+        db.flush()
+    person = _person(db, email, actor.language)
+    _join(db, organisation, person, "owner")
+    _tell_invited(db, person, organisation.name, "owner", "RVO", base_url)
+    audit.record(db, actor, "organisation.state_invited", state=state_code, person=str(person.id))
+    return organisation
+
+
+def invite_staff(db: Session, email: str, role: str, actor: Actor = SYSTEM, name: str = "") -> Person:
+    """Give a person a staff role (reviewer, coordinator, admin)."""
+    person = _person(db, email, "nl", name)
+    person.staff_role = role
+    audit.record(db, actor, "person.staff_role_given", person=str(person.id), role=role)
+    db.flush()
+    return person
+
+
+def end_staff_role(db: Session, actor: Actor, person_id: uuid.UUID) -> None:
+    """Take a staff role away and end the person's sessions. Nobody takes away their own."""
+    person = db.get(Person, person_id)
+    if person is None or person.staff_role is None:
+        raise NotFound
+    if person.id == actor.person_id:
+        raise Forbidden(Message(N_("You cannot take away your own role. Ask another administrator."), {}))
+    person.staff_role = None
+    db.execute(
+        update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=func.clock_timestamp())
+    )
+    audit.record(db, actor, "person.staff_role_ended", person=str(person_id))
+
+
+def is_verified(db: Session, email: str) -> bool:
+    """Whether somebody signed in by a link sent to this address."""
+    person = find_person(db, email)
+    return person is not None and person.email_verified_at is not None

@@ -1,0 +1,102 @@
+"""Files given as answers: taken in as a stream, checked by structure, kept by digest, detached but never deleted."""
+
+import uuid
+from typing import Any, BinaryIO
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.domain import audit
+from app.domain.access import Actor
+from app.domain.errors import FileRefused, Forbidden, NotFound, TooLarge, TooManyFiles
+from app.infra import documents
+from app.infra.files import FileStore, FileTooLarge
+from app.models import Attachment, Submission
+
+MAX_FILE = 25 * 1024 * 1024
+MAX_FILES = 20
+MAX_TOTAL = 200 * 1024 * 1024
+NAME_LENGTH = 200
+
+
+def attach(
+    db: Session, files: FileStore, actor: Actor, submission: Submission, question: str, name: str, stream: BinaryIO
+) -> Attachment:
+    """Keep the file of `stream` as an answer to `question`.
+
+    TooLarge beyond 25 MB, TooManyFiles beyond 20 files or 200 MB, FileRefused (saying why) when it is not one of the
+    documents allowed. The same bytes given twice for one question are one attachment.
+    """
+    if not actor.may_edit(submission):
+        raise Forbidden
+    try:
+        stored = files.put(stream, MAX_FILE)
+    except FileTooLarge as failure:
+        raise TooLarge from failure
+    clean = documents.clean_name(name)[-NAME_LENGTH:]
+    try:
+        document = documents.inspect(stored.path, clean)
+    except documents.Unacceptable as reason:
+        raise FileRefused(reason.message, file=clean) from reason
+    db.execute(select(Submission.id).where(Submission.id == submission.id).with_for_update(key_share=True))
+    live = of_submission(db, submission.id)
+    for attachment in live:
+        if (attachment.question, attachment.sha256) == (question, stored.sha256):
+            return attachment
+    if len(live) >= MAX_FILES or sum(a.size for a in live) + stored.size > MAX_TOTAL:
+        raise TooManyFiles
+    attachment = db.scalars(
+        insert(Attachment)
+        .values(
+            submission_id=submission.id,
+            question=question,
+            name=clean,
+            sha256=stored.sha256,
+            size=stored.size,
+            media_type=document.media_type,
+            attached_by=actor.person_id,
+        )
+        .returning(Attachment)
+    ).one()
+    audit.record(db, actor, "attachment.attached", submission, question=question, sha256=stored.sha256)
+    return attachment
+
+
+def detach(db: Session, actor: Actor, submission: Submission, attachment_id: uuid.UUID) -> None:
+    """Take a file out of the draft. Versions that hold it keep it."""
+    if not actor.may_edit(submission):
+        raise Forbidden
+    attachment = db.scalar(
+        select(Attachment)
+        .where(
+            Attachment.id == attachment_id,
+            Attachment.submission_id == submission.id,
+            Attachment.detached_at.is_(None),
+        )
+        .with_for_update()
+    )
+    if attachment is None:
+        raise NotFound
+    attachment.detached_at = func.clock_timestamp()
+    audit.record(db, actor, "attachment.detached", submission, question=attachment.question, sha256=attachment.sha256)
+
+
+def of_submission(db: Session, submission_id: uuid.UUID) -> list[Attachment]:
+    """The live attachments of a draft, in order of arrival."""
+    return list(
+        db.scalars(
+            select(Attachment)
+            .where(Attachment.submission_id == submission_id, Attachment.detached_at.is_(None))
+            .order_by(Attachment.attached_at, Attachment.id)
+        )
+    )
+
+
+def as_answers(attachments: list[Attachment]) -> dict[str, list[dict[str, Any]]]:
+    """The files by question, in the form in which a version keeps them."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for a in attachments:
+        entry = {"id": str(a.id), "name": a.name, "sha256": a.sha256, "size": a.size, "media_type": a.media_type}
+        found.setdefault(a.question, []).append(entry)
+    return found

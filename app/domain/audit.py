@@ -1,0 +1,37 @@
+"""The audit trail: one line for each change and each read of a dossier, in the transaction that it tells of."""
+
+import uuid
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from app.models import Event, Submission
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+class Acts(Protocol):
+    """Whoever did it: a person, a machine with a key, or the portal itself (neither)."""
+
+    @property
+    def person_id(self) -> uuid.UUID | None: ...
+    @property
+    def api_key_id(self) -> uuid.UUID | None: ...
+    def acts_for(self, submission: Submission) -> bool: ...
+
+
+def record(db: Session, actor: Acts, name: str, submission: Submission | None = None, **detail: Any) -> None:
+    """Write down that `actor` did `name` (past tense: `submission.submitted`). `detail` holds no contents of answers."""
+    db.add(
+        Event(
+            name=name,
+            person_id=actor.person_id,
+            api_key_id=actor.api_key_id,
+            organisation_id=submission.organisation_id if submission and actor.acts_for(submission) else None,
+            submission_id=submission.id if submission else None,
+            call_id=submission.call_id if submission else None,
+            detail=detail,
+            request_id=request_id.get(),
+        )
+    )

@@ -1,0 +1,191 @@
+"""Refusals: what the portal says when it will not do something, with a stable code and a status for each."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from app.infra.i18n import N_, Message
+from sqlalchemy.exc import DBAPIError
+
+
+class Refused(Exception):
+    """A request that is understood and not granted. One handler shows it as a page or as problem+json.
+
+    `status` is the HTTP status, `code` never changes once published, `message` says what happened, what was kept
+    and what to do next, `extra` holds further members of the problem document.
+    """
+
+    status: ClassVar[int] = 409
+    code: ClassVar[str] = "refused"
+    msgid: ClassVar[str] = N_("This cannot be done.")
+
+    def __init__(self, message: Message | None = None, **extra: Any) -> None:
+        self.message = message or Message(self.msgid, {})
+        self.extra = extra
+        super().__init__(self.code)
+
+
+class NotFound(Refused):
+    status = 404
+    code = "not_found"
+    msgid = N_("There is nothing here, or you may not see it. Check the address, or sign in with another account.")
+
+
+class Unauthenticated(Refused):
+    status = 401
+    code = "unauthenticated"
+    msgid = N_("Sign in to continue.")
+
+
+class Forbidden(Refused):
+    status = 403
+    code = "forbidden"
+    msgid = N_("Your role does not allow this. Ask an owner of your organisation, or the help desk.")
+
+
+class CrossSite(Refused):
+    status = 403
+    code = "cross_site"
+    msgid = N_(
+        "This form did not come from this portal, or the page is too old. Nothing was changed. Open the page again and retry."
+    )
+
+
+class CallClosed(Refused):
+    code = "call_closed"
+    msgid = N_(
+        "The call has closed. Nothing was changed: what you submitted before the cutoff stands as it was. "
+        "What you typed here is shown below, so that you can keep a copy."
+    )
+
+
+class CallNotOpen(Refused):
+    code = "call_not_open"
+    msgid = N_("This call has not opened yet. Nothing was changed.")
+
+
+class CallNotClosed(Refused):
+    status = 403
+    code = "call_not_closed"
+    msgid = N_("Content is sealed until the call closes. Until then only counts are shown.")
+
+    def __init__(self, releases_at: datetime) -> None:
+        super().__init__(releases_at=releases_at)
+        self.releases_at = releases_at
+
+
+class StaleStep(Refused):
+    code = "stale_step"
+    msgid = N_(
+        "A colleague saved this step after you opened it. Nothing was overwritten: both texts are shown below. "
+        "Choose what to keep and save again."
+    )
+
+
+class NotReady(Refused):
+    status = 422
+    code = "not_ready"
+    msgid = N_("This cannot be submitted yet. The page lists what is missing; your answers are kept.")
+
+
+class NothingSubmitted(Refused):
+    code = "nothing_submitted"
+    msgid = N_("Nothing has been submitted yet, so there is nothing to withdraw.")
+
+
+class AlreadyWithdrawn(Refused):
+    code = "already_withdrawn"
+    msgid = N_("This submission is already withdrawn.")
+
+
+class NotWithdrawn(Refused):
+    code = "not_withdrawn"
+    msgid = N_("This submission is not withdrawn, so there is nothing to restore.")
+
+
+class ReasonMissing(Refused):
+    status = 422
+    code = "reason_missing"
+    msgid = N_("Give a reason. It is kept with the submission.")
+
+
+class KindNotOpen(Refused):
+    status = 422
+    code = "kind_not_open"
+    msgid = N_("Your organisation cannot respond to this call in this way. Choose another kind of respondent.")
+
+
+class StateAlreadyResponds(Refused):
+    code = "one_live_submission_per_state"
+    msgid = N_(
+        "Your member state already has an expression of interest in this call. Open it to change or resubmit it."
+    )
+
+
+class FileRefused(Refused):
+    status = 422
+    code = "file_refused"
+
+
+class TooLarge(Refused):
+    status = 413
+    code = "too_large"
+    msgid = N_("What you sent is too large. Nothing was changed. A file may be 25 MB at most.")
+
+
+class TooManyFiles(Refused):
+    status = 422
+    code = "too_many_files"
+    msgid = N_("The file was not added: a submission may hold 20 files and 200 MB in all. Remove a file first.")
+
+
+class Throttled(Refused):
+    status = 429
+    code = "throttled"
+    msgid = N_("Too many requests in a short time. Nothing was changed. Wait a moment and try again.")
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class Invalid(Refused):
+    status = 422
+    code = "invalid"
+    msgid = N_("The request could not be read. Nothing was changed.")
+
+
+class LinkInvalid(Refused):
+    status = 422
+    code = "link_invalid"
+    msgid = N_(
+        "This sign-in link cannot be used: it is older than 15 minutes, was used before, or was asked for in another "
+        "browser. Ask for a new link in this browser."
+    )
+
+
+class Immutable(Refused):
+    code = "immutable"
+    msgid = N_("What has been submitted is never changed or deleted.")
+
+
+SQLSTATES: dict[str, type[Refused]] = {
+    "P0C01": CallClosed,
+    "P0C02": CallNotOpen,
+    "P0C03": NotFound,
+    "P0C04": Immutable,
+}
+CONSTRAINTS: dict[str, type[Refused]] = {
+    "one_live_submission_per_state": StateAlreadyResponds,
+    "submission_is_withdrawn_once": AlreadyWithdrawn,
+}
+
+
+def refusal_of(failure: DBAPIError) -> Refused | None:
+    """The refusal that a database error stands for, or None where it is a fault of ours."""
+    cause = failure.orig
+    if kind := SQLSTATES.get(getattr(cause, "sqlstate", None) or ""):
+        return kind()
+    constraint = getattr(getattr(cause, "diag", None), "constraint_name", None)
+    if kind := CONSTRAINTS.get(constraint or ""):
+        return kind()
+    return None

@@ -1,0 +1,42 @@
+"""What is asked, and from when until when."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.models.base import Base, CreatedAt, Id
+
+
+class Definition(Base):
+    """A call file as published. Never changed: a version is judged by the definition it answered."""
+
+    __tablename__ = "definition"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[CreatedAt]
+
+
+class Call(Base):
+    """One round: a definition with its window `[opens_at, closes_at)`. The serving role may only read it."""
+
+    __tablename__ = "call"
+
+    id: Mapped[Id]
+    code: Mapped[str] = mapped_column(unique=True)
+    definition_digest: Mapped[str] = mapped_column(ForeignKey("definition.digest"))
+    opens_at: Mapped[datetime]
+    closes_at: Mapped[datetime]
+    zone: Mapped[str]
+    is_synthetic: Mapped[bool] = mapped_column(server_default="false")
+    published_at: Mapped[CreatedAt]
+    sealed_at: Mapped[datetime | None]
+
+    definition: Mapped[Definition] = relationship(lazy="joined", innerjoin=True)
+
+    __table_args__ = (
+        CheckConstraint("opens_at < closes_at", name="call_opens_before_it_closes"),
+        CheckConstraint("code ~ '^[a-z0-9][a-z0-9-]{1,60}$'", name="call_code_is_a_slug"),
+    )

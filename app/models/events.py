@@ -1,0 +1,80 @@
+"""What happened: the audit trail, submit attempts, outgoing mail, and the counters that slow an attacker down."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base, CreatedAt, Id
+
+
+class Event(Base):
+    """One line of the audit trail: who did what, on whose behalf, to which case. Insert-only."""
+
+    __tablename__ = "event"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[CreatedAt]
+    name: Mapped[str]
+    person_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_key.id"))
+    organisation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("organisation.id"))
+    submission_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("submission.id"))
+    call_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("call.id"))
+    detail: Mapped[dict[str, Any]]
+    request_id: Mapped[str | None]
+
+    __table_args__ = (Index("ix_event_submission_id", "submission_id", "id"),)
+
+
+class Attempt(Base):
+    """A press on submit, whatever came of it. Insert-only; written even when the submit was rolled back."""
+
+    __tablename__ = "attempt"
+
+    id: Mapped[Id]
+    at: Mapped[CreatedAt]
+    submission_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("submission.id"), index=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    outcome: Mapped[str]
+    code: Mapped[str]
+    idempotency_key: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint("outcome in ('accepted', 'invalid', 'refused')", name="attempt_outcome_is_known"),
+    )
+
+
+class OutboxMessage(Base):
+    """A mail to be sent after the commit that made it; retried until sent or given up."""
+
+    __tablename__ = "message"
+
+    id: Mapped[Id]
+    purpose: Mapped[str]
+    recipient: Mapped[str]
+    subject: Mapped[str]
+    text: Mapped[str]
+    submission_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("submission.id"))
+    created_at: Mapped[CreatedAt]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[CreatedAt]
+    sent_at: Mapped[datetime | None]
+    failed_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+
+    __table_args__ = (
+        Index("ix_message_due", "next_attempt_at", postgresql_where=text("sent_at is null and failed_at is null")),
+    )
+
+
+class Throttle(Base):
+    """How often something happened in a window of time, shared by all workers."""
+
+    __tablename__ = "throttle"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    window_start: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(server_default="1")
