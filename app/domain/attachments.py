@@ -39,13 +39,6 @@ def attach(
         document = documents.inspect(stored.path, clean)
     except documents.Unacceptable as reason:
         raise FileRefused(reason.message, file=clean) from reason
-    db.execute(select(Submission.id).where(Submission.id == submission.id).with_for_update(key_share=True))
-    live = of_submission(db, submission.id)
-    for attachment in live:
-        if (attachment.question, attachment.sha256) == (question, stored.sha256):
-            return attachment
-    if len(live) >= MAX_FILES or sum(a.size for a in live) + stored.size > MAX_TOTAL:
-        raise TooManyFiles
     attachment = db.scalars(
         insert(Attachment)
         .values(
@@ -57,8 +50,14 @@ def attach(
             media_type=document.media_type,
             attached_by=actor.person_id,
         )
+        .on_conflict_do_nothing()
         .returning(Attachment)
-    ).one()
+    ).one_or_none()
+    live = of_submission(db, submission.id)  # counted after the insert, which locked the submission
+    if attachment is None:
+        return next(a for a in live if (a.question, a.sha256) == (question, stored.sha256))
+    if len(live) > MAX_FILES or sum(a.size for a in live) > MAX_TOTAL:
+        raise TooManyFiles
     audit.record(db, actor, "attachment.attached", submission, question=question, sha256=stored.sha256)
     return attachment
 
@@ -68,13 +67,11 @@ def detach(db: Session, actor: Actor, submission: Submission, attachment_id: uui
     if not actor.may_edit(submission):
         raise Forbidden
     attachment = db.scalar(
-        select(Attachment)
-        .where(
+        select(Attachment).where(
             Attachment.id == attachment_id,
             Attachment.submission_id == submission.id,
             Attachment.detached_at.is_(None),
         )
-        .with_for_update()
     )
     if attachment is None:
         raise NotFound

@@ -70,6 +70,7 @@ begin
   if tg_op = 'DELETE' then
     raise exception 'attachment_is_never_deleted' using errcode = 'P0C04';
   end if;
+  perform 1 from submission where id = new.submission_id for update;  -- so that the limits can be counted after it
   now_at := require_open_call(call_of(new.submission_id));
   if tg_op = 'INSERT' then
     new.attached_at := now_at;
@@ -89,7 +90,9 @@ begin
   if tg_op <> 'INSERT' then
     raise exception 'version_is_immutable' using errcode = 'P0C04';
   end if;
+  perform 1 from submission where id = new.submission_id for update;  -- one version of a submission at a time
   new.call_id := call_of(new.submission_id);
+  new.number := 1 + coalesce((select max(number) from version where submission_id = new.submission_id), 0);
   new.received_at := require_open_call(new.call_id);
   return new;
 end $$;

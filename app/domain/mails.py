@@ -1,0 +1,71 @@
+"""What the portal writes to people about their submission: plain text, in their language, times with zone."""
+
+from collections.abc import Iterable
+
+from sqlalchemy.orm import Session
+
+from app.domain import outbox
+from app.domain.accounts import find_person
+from app.infra.i18n import N_, translate
+from app.infra.times import brussels_and_utc
+from app.models import Submission, Version, Withdrawal
+
+RECEIVED_SUBJECT = N_("Received: %(reference)s, version %(number)s")
+RECEIVED_TEXT = N_(
+    "Your expression of interest was received and stands.\n\n"
+    "Reference: %(reference)s\nVersion: %(number)s\nReceived: %(received)s\nSHA-256 of the content: %(digest)s\n\n"
+    "The receipt, with the SHA-256 of each file, as page, PDF and signed JSON:\n%(link)s\n\n"
+    "You can change and resubmit it until %(closes)s. The last version received before then counts.\n"
+    "An expression of interest is not an application: no rights follow from it and no decision is taken on it.\n"
+)
+WITHDRAWN_SUBJECT = N_("Withdrawn: %(reference)s")
+WITHDRAWN_TEXT = N_(
+    "The expression of interest %(reference)s was withdrawn at %(at)s. Nothing stands now.\n\n"
+    "Nothing was deleted. You can restore it until %(closes)s:\n%(link)s\n"
+)
+RESTORED_SUBJECT = N_("Restored: %(reference)s")
+RESTORED_TEXT = N_(
+    "The expression of interest %(reference)s was restored: its last version counts again.\n\n%(link)s\n"
+)
+
+
+def _language(db: Session, email: str) -> str:
+    person = find_person(db, email)
+    return person.language if person else "en"
+
+
+def receipt(db: Session, recipients: Iterable[str], submission: Submission, version: Version, base_url: str) -> None:
+    """Tell each recipient once that this version was received."""
+    for email in sorted({address.lower(): address for address in recipients}.values()):
+        language = _language(db, email)
+        values = {
+            "reference": submission.reference,
+            "number": version.number,
+            "received": brussels_and_utc(version.received_at, language, seconds=True),
+            "digest": version.payload_sha256,
+            "closes": brussels_and_utc(submission.call.closes_at, language),
+            "link": f"{base_url}/apply/{submission.reference}/receipts/{version.number}",
+        }
+        subject, body = (translate(language, text, **values) for text in (RECEIVED_SUBJECT, RECEIVED_TEXT))
+        outbox.enqueue(db, "receipt", email, subject, body, submission.id)
+
+
+def withdrawn(db: Session, email: str, submission: Submission, withdrawal: Withdrawal, base_url: str) -> None:
+    """Confirm a withdrawal."""
+    language = _language(db, email)
+    values = {
+        "reference": submission.reference,
+        "at": brussels_and_utc(withdrawal.withdrawn_at, language, seconds=True),
+        "closes": brussels_and_utc(submission.call.closes_at, language),
+        "link": f"{base_url}/apply/{submission.reference}",
+    }
+    subject, body = (translate(language, text, **values) for text in (WITHDRAWN_SUBJECT, WITHDRAWN_TEXT))
+    outbox.enqueue(db, "withdrawal", email, subject, body, submission.id)
+
+
+def restored(db: Session, email: str, submission: Submission, base_url: str) -> None:
+    """Confirm that a withdrawal was undone."""
+    language = _language(db, email)
+    values = {"reference": submission.reference, "link": f"{base_url}/apply/{submission.reference}"}
+    subject, body = (translate(language, text, **values) for text in (RESTORED_SUBJECT, RESTORED_TEXT))
+    outbox.enqueue(db, "restoration", email, subject, body, submission.id)
