@@ -38,7 +38,9 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def request_link(db: Session, email: str, browser: str, address: str, base_url: str, language: str, next_path: str) -> None:
+def request_link(
+    db: Session, email: str, browser: str, address: str, base_url: str, language: str, next_path: str
+) -> None:
     """Mail a sign-in link to `email`, usable only by the browser that holds the secret `browser`.
 
     Known and unknown addresses are treated alike: an account comes into being when the link is used. Throttled per
@@ -132,16 +134,16 @@ def actor_of(db: Session, secret: str | None) -> Actor:
     sign_in, now = found
     if now - sign_in.last_seen_at > SEEN_EVERY:
         sign_in.last_seen_at = now
-    return _as_actor(db, sign_in)
+    return actor_for(db, sign_in.person, sign_in)
 
 
-def _as_actor(db: Session, sign_in: SignIn) -> Actor:
-    person = sign_in.person
+def actor_for(db: Session, person: Person, sign_in: SignIn | None = None) -> Actor:
+    """The person as an actor, with live memberships."""
     return Actor(
         kind="person",
         person_id=person.id,
-        sign_in_id=sign_in.id,
-        csrf_token=sign_in.csrf_token,
+        sign_in_id=sign_in.id if sign_in else None,
+        csrf_token=sign_in.csrf_token if sign_in else "",
         email=person.email,
         name=person.name,
         language=person.language,
@@ -201,7 +203,12 @@ def set_profile(db: Session, actor: Actor, name: str, language: str) -> None:
 
 
 def describe_organisation(
-    db: Session, actor: Actor, name: str, country: str, registration_no: str | None, organisation_id: uuid.UUID | None = None
+    db: Session,
+    actor: Actor,
+    name: str,
+    country: str,
+    registration_no: str | None,
+    organisation_id: uuid.UUID | None = None,
 ) -> Organisation:
     """Make an organisation with the actor as its owner, or change one of which the actor is an owner."""
     if organisation_id is None:
@@ -230,6 +237,11 @@ def owned(db: Session, actor: Actor, organisation_id: uuid.UUID) -> Organisation
     return db.get_one(Organisation, organisation_id)
 
 
+def organisation(db: Session, organisation_id: uuid.UUID) -> Organisation:
+    """The organisation with this id."""
+    return db.get_one(Organisation, organisation_id)
+
+
 def colleagues(db: Session, actor: Actor, organisation_id: uuid.UUID) -> list[Membership]:
     """The live members of one of the actor's organisations."""
     if all(m.organisation_id != organisation_id for m in actor.memberships):
@@ -244,14 +256,18 @@ def colleagues(db: Session, actor: Actor, organisation_id: uuid.UUID) -> list[Me
     )
 
 
-def invite_colleague(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str, base_url: str) -> None:
+def invite_colleague(
+    db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str, base_url: str
+) -> None:
     """Give a person a role in one of the actor's own organisations and tell them by mail; a live role is changed."""
     organisation = owned(db, actor, organisation_id)
     throttle.hit(db, f"invite:{actor.person_id}", 30, timedelta(hours=1))
     person = _person(db, email, actor.language)
     _join(db, organisation, person, role)
     _tell_invited(db, person, organisation.name, role, actor.name or actor.email, base_url)
-    audit.record(db, actor, "organisation.colleague_invited", organisation=str(organisation_id), person=str(person.id), role=role)
+    audit.record(
+        db, actor, "organisation.colleague_invited", organisation=str(organisation_id), person=str(person.id), role=role
+    )
 
 
 def _join(db: Session, organisation: Organisation, person: Person, role: str) -> None:
@@ -289,7 +305,9 @@ def end_membership(db: Session, actor: Actor, organisation_id: uuid.UUID, member
     if member.role == "owner" and sum(m.role == "owner" for m in live.values()) == 1:
         raise Forbidden(Message(N_("An organisation keeps at least one owner. Make a colleague owner first."), {}))
     member.ended_at = func.clock_timestamp()
-    audit.record(db, actor, "organisation.colleague_removed", organisation=str(organisation_id), person=str(member.person_id))
+    audit.record(
+        db, actor, "organisation.colleague_removed", organisation=str(organisation_id), person=str(member.person_id)
+    )
 
 
 def invite_state(db: Session, actor: Actor, state_code: str, authority: str, email: str, base_url: str) -> Organisation:
@@ -324,7 +342,9 @@ def end_staff_role(db: Session, actor: Actor, person_id: uuid.UUID) -> None:
         raise Forbidden(Message(N_("You cannot take away your own role. Ask another administrator."), {}))
     person.staff_role = None
     db.execute(
-        update(SignIn).where(SignIn.person_id == person_id, SignIn.ended_at.is_(None)).values(ended_at=func.clock_timestamp())
+        update(SignIn)
+        .where(SignIn.person_id == person_id, SignIn.ended_at.is_(None))
+        .values(ended_at=func.clock_timestamp())
     )
     audit.record(db, actor, "person.staff_role_ended", person=str(person_id))
 

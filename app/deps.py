@@ -1,0 +1,67 @@
+"""What a route may ask for: the database session of its request, the actor, and the outside world."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.domain import accounts
+from app.domain.access import Actor
+from app.infra.files import FileStore
+from app.infra.mailer import Mailer
+from app.infra.signing import Signer
+from app.settings import Settings
+
+
+@dataclass
+class Portal:
+    """What one server process holds open. `clock_offset` is the database's clock minus this host's."""
+
+    settings: Settings
+    engine: Engine
+    sessions: sessionmaker[Session]
+    signer: Signer
+    files: FileStore
+    mailer: Mailer
+    clock_offset: timedelta = field(default=timedelta(0))
+
+    def now(self) -> datetime:
+        """The database's clock as last measured; for showing. What decides is read by the database at the write."""
+        return datetime.now(UTC) + self.clock_offset
+
+
+def portal(request: Request) -> Portal:
+    """The process-wide portal that the application was made with."""
+    held: Portal = request.app.state.portal
+    return held
+
+
+PortalDep = Annotated[Portal, Depends(portal)]
+
+
+def session(portal: PortalDep) -> Iterator[Session]:
+    """One transaction a request: return commits, raise rolls back, and only then the response leaves."""
+    with portal.sessions.begin() as db:
+        yield db
+
+
+Db = Annotated[Session, Depends(session, scope="function")]
+
+
+def cookie_name(settings: Settings) -> str:
+    """The session cookie; `__Host-` needs TLS, which the demonstration mode on 127.0.0.1 has not."""
+    return "__Host-eoi" if settings.base_url.startswith("https://") else "eoi"
+
+
+def current_actor(request: Request, db: Db, portal: PortalDep) -> Actor:
+    """Whoever the session cookie says, looked up anew at each request."""
+    actor = accounts.actor_of(db, request.cookies.get(cookie_name(portal.settings)))
+    request.state.actor = actor
+    return actor
+
+
+ActorDep = Annotated[Actor, Depends(current_actor, scope="function")]

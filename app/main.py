@@ -1,0 +1,203 @@
+"""The application: mounts the pages and the API, holds the error handlers, the security headers and the background work."""
+
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from app.api.v1 import create_api
+from app.background import Background
+from app.deps import Portal
+from app.domain import audit, submissions
+from app.domain.errors import CrossSite, Invalid, NotFound, NotReady, Refused, TooLarge, refusal_of
+from app.infra.i18n import Message, N_
+from app.web import account, apply, calls, manage, pages, review, site, verify
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY = 210 * 1024 * 1024  # a page of answers with all its files
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+BROKEN = N_(
+    "Something went wrong on our side and was written down. Nothing you sent was accepted; what was saved before is "
+    "kept. Go back and try again; if it happens again, tell the help desk the number below."
+)
+METHOD = N_("This address does not take that kind of request.")
+
+
+class Broken(Refused):
+    """A fault of ours, shown without its internals."""
+
+    status = 500
+    code = "internal_error"
+    msgid = BROKEN
+
+
+class WrongMethod(Refused):
+    """A method that the address does not know."""
+
+    status = 405
+    code = "method_not_allowed"
+    msgid = METHOD
+
+
+def create_app(portal: Portal) -> FastAPI:
+    """The whole portal over what `portal` holds open."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan, redirect_slashes=False)
+    app.state.portal = portal
+    for room in (site, calls, apply, review, manage, account, verify):
+        app.include_router(room.router)
+    api = create_api()
+    api.state.portal = portal
+    app.mount("/api/v1", api)
+    if pages.STATIC.exists():
+        app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(DBAPIError, _database_refused)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _http)
+    app.add_exception_handler(Exception, _broken)
+    app.add_middleware(Doorman, portal=portal)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    background = Background(app.state.portal)
+    background.start()
+    yield
+    await run_in_threadpool(background.stop)
+
+
+async def _refused(request: Request, failure: Exception) -> Response:
+    """One handler for all refusals: note a refused submit in a transaction of its own, then show the page."""
+    refusal = failure if isinstance(failure, Refused) else Broken()
+    if request.method not in SAFE and not hasattr(request.state, "form"):
+        try:  # a guard refused before the form was read: read it now, so that what was typed can be shown
+            request.state.form = await request.form(max_fields=pages.MAX_FIELDS, max_part_size=pages.MAX_TEXT)
+        except (HTTPException, AssertionError, RuntimeError, Refused):
+            log.info("the form of a refused request could not be read")
+    return await run_in_threadpool(_show, request, refusal)
+
+
+def _show(request: Request, refusal: Refused) -> Response:
+    portal: Portal = request.app.state.portal
+    if attempt := getattr(request.state, "attempt", None):
+        submission_id, person_id, key = attempt
+        outcome = "invalid" if isinstance(refusal, NotReady) else "refused"
+        with portal.sessions.begin() as db:
+            submissions.record_attempt(db, submission_id, person_id, outcome, refusal.code, key)
+    return pages.refused(request, refusal)
+
+
+async def _database_refused(request: Request, failure: Exception) -> Response:
+    refusal = refusal_of(failure) if isinstance(failure, DBAPIError) else None
+    if refusal is None:
+        return await _broken(request, failure)
+    return await _refused(request, refusal)
+
+
+async def _http(request: Request, failure: Exception) -> Response:
+    status = failure.status_code if isinstance(failure, HTTPException) else 422
+    kinds: dict[int, type[Refused]] = {404: NotFound, 405: WrongMethod, 413: TooLarge}
+    return await _refused(request, kinds.get(status, Invalid)())
+
+
+async def _broken(request: Request, failure: Exception) -> Response:
+    number = audit.request_id.get() or ""
+    log.error("request %s failed", number, exc_info=failure)
+    return await _refused(request, Broken(Message(f"%(text)s\n\n{number}", {"text": Message(BROKEN, {})})))
+
+
+class Doorman:
+    """At the door of every request: its number, its size, where it came from, and the headers of its response."""
+
+    def __init__(self, app: Any, portal: Portal) -> None:
+        self.app = app
+        self.portal = portal
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(portal.settings.base_url))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = uuid.uuid4().hex[:16]
+        audit.request_id.set(number)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                extra = {**HEADERS, "X-Request-ID": number}
+                if self.origin.startswith("https://"):
+                    extra["Strict-Transport-Security"] = STRICT_TRANSPORT
+                message["headers"] += [
+                    (name.lower().encode(), value.encode())
+                    for name, value in extra.items()
+                    if name.lower().encode() not in given
+                ]
+                if scope["path"].startswith("/static/"):
+                    message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
+            await send(message)
+
+        if refusal := self._refusal(scope, headers):
+            await pages.refused(Request(scope, receive), refusal)(scope, receive, send_with_headers)
+            return
+        await self.app(scope, _counted(receive), send_with_headers)
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
+        """Whether to stop here: too large by its own word, or a change asked for by another site."""
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            return TooLarge()
+        if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith("/api/"):
+            return None
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return None if site in ("same-origin", "none") else CrossSite()
+        origin = headers.get("origin")
+        own = (self.origin, f"{scope['scheme']}://{headers.get('host', '')}")
+        return None if origin in own else CrossSite()
+
+
+def _counted(receive: Receive) -> Receive:
+    """The body as it arrives, refused once it grows beyond what any page may send."""
+    seen = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MAX_BODY:
+            raise TooLarge
+        return message
+
+    return counted
+
+

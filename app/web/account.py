@@ -1,0 +1,254 @@
+"""/account: sign in by e-mail link, who I am, my organisations and colleagues, my sessions."""
+
+import hashlib
+import hmac
+import re
+import secrets
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.deps import Db, Portal, PortalDep, cookie_name
+from app.domain import accounts, identifiers
+from app.domain.errors import NotFound
+from app.infra import i18n
+from app.infra.i18n import Message, N_
+from app.web import pages
+from app.web.guards import Applicant, Public
+
+router = APIRouter(prefix="/account")
+
+BROWSER = "browser"
+EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]{2,63}")
+ROLES = ("owner", "editor", "viewer")
+
+EMAIL_WRONG = N_("Give an e-mail address such as name@example.eu.")
+NAME_MISSING = N_("Give the name of the organisation as it stands in the register.")
+COUNTRY_MISSING = N_("Choose the country in which the organisation is established.")
+KVK_WRONG = N_("A KvK number has 8 digits, for example 12345678.")
+ROLE_MISSING = N_("Choose what your colleague may do.")
+
+
+def is_email(text: str) -> bool:
+    """Whether `text` has the shape of an address that mail can be sent to."""
+    return len(text) <= 254 and EMAIL.fullmatch(text) is not None and text.isascii()
+
+
+def network(request: Request, portal: Portal) -> str:
+    """The caller's network address, as a keyed hash: enough to count by, useless to read."""
+    host = request.client.host if request.client else "unknown"
+    return hmac.new(portal.settings.secret_key.encode(), host.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+@router.get("/sign-in")
+def sign_in(request: Request, actor: Public, next: str = "/apply") -> Response:
+    """Ask for an e-mail address to send a link to."""
+    if actor.kind == "person":
+        return pages.redirect(pages.own_path(next))
+    return pages.render(request, "account/sign_in.html", email="", next=pages.own_path(next), errors={})
+
+
+@router.post("/sign-in")
+def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """Send the link; the answer is the same for every address."""
+    email, path = pages.field(form, "email", 300), pages.own_path(pages.field(form, "next", 2000))
+    if not is_email(email):
+        errors = {"email": Message(EMAIL_WRONG, {}).text(pages.language_of(request))}
+        return pages.render(request, "account/sign_in.html", 422, email=email, next=path, errors=errors)
+    browser = request.cookies.get(BROWSER) or secrets.token_urlsafe(32)
+    language = pages.language_of(request)
+    accounts.request_link(db, email, browser, network(request, portal), portal.settings.base_url, language, path)
+    response = pages.render(request, "account/link_sent.html", email=email)
+    _set(response, portal, BROWSER, browser, timedelta(days=1))
+    return response
+
+
+def _set(response: Response, portal: Portal, name: str, value: str, lives: timedelta) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=int(lives.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=portal.settings.base_url.startswith("https://"),
+        path="/",
+    )
+
+
+@router.get("/link/{token}")
+def link(request: Request, token: str, actor: Public) -> Response:
+    """Ask to confirm: a mail scanner that follows the link must not use it up."""
+    return pages.render(request, "account/link.html", token=token)
+
+
+@router.post("/link/{token}")
+def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """Sign in."""
+    language = pages.language_of(request)
+    agent = request.headers.get("user-agent", "")
+    secret, path = accounts.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language)
+    response = pages.redirect(pages.own_path(path))
+    _set(response, portal, cookie_name(portal.settings), secret, accounts.SESSION_LIVES)
+    return response
+
+
+@router.post("/sign-out")
+def sign_out(form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
+    """End this session."""
+    accounts.sign_out(db, actor)
+    response = pages.redirect("/calls")
+    response.delete_cookie(
+        cookie_name(portal.settings), path="/", secure=portal.settings.base_url.startswith("https://"), httponly=True
+    )
+    return response
+
+
+@router.post("/sign-ins/{sign_in_id}/end")
+def end_session(sign_in_id: uuid.UUID, form: pages.Form, actor: Applicant, db: Db) -> Response:
+    """End one of my other sessions."""
+    accounts.sign_out(db, actor, sign_in_id)
+    return pages.redirect("/account")
+
+
+@router.get("")
+def overview(request: Request, actor: Applicant, db: Db) -> Response:
+    """Who I am, my organisations, where I am signed in."""
+    return pages.render(request, "account/overview.html", sessions=accounts.sign_ins(db, actor))
+
+
+@router.post("")
+def profile(form: pages.Form, actor: Applicant, db: Db) -> Response:
+    """Change my name and language."""
+    language = pages.field(form, "language", 5)
+    accounts.set_profile(db, actor, pages.field(form, "name", 200), language if language in i18n.LANGUAGES else "en")
+    response = pages.redirect("/account")
+    response.delete_cookie("language")
+    return response
+
+
+@router.get("/organisations/new")
+def describe(request: Request, actor: Applicant) -> Response:
+    """A form for an organisation of mine."""
+    return _organisation_form(request, None, {"name": "", "country": "NL", "registration_no": ""}, {})
+
+
+def _organisation_form(
+    request: Request, organisation_id: uuid.UUID | None, values: dict[str, str], errors: dict[str, str], status: int = 200
+) -> Response:
+    countries = sorted(
+        identifiers.country_names(pages.language_of(request)).items(), key=lambda entry: i18n.sort_key(entry[1])
+    )
+    return pages.render(
+        request,
+        "account/organisation_form.html",
+        status,
+        organisation_id=organisation_id,
+        values=values,
+        errors=errors,
+        countries=countries,
+    )
+
+
+@router.post("/organisations")
+def make_organisation(request: Request, form: pages.Form, actor: Applicant, db: Db) -> Response:
+    """Keep it, with me as owner."""
+    return _keep(request, form, actor, db, None)
+
+
+@router.post("/organisations/{organisation_id}")
+def change_organisation(
+    request: Request, organisation_id: uuid.UUID, form: pages.Form, actor: Applicant, db: Db
+) -> Response:
+    """Change one that I own."""
+    return _keep(request, form, actor, db, organisation_id)
+
+
+def _keep(request: Request, form: Any, actor: Applicant, db: Db, organisation_id: uuid.UUID | None) -> Response:
+    values = {name: pages.field(form, name, 300) for name in ("name", "country", "registration_no")}
+    errors = {name: Message(text, {}).text(pages.language_of(request)) for name, text in _wrong(values).items()}
+    if errors:
+        return _organisation_form(request, organisation_id, values, errors, 422)
+    kept = accounts.describe_organisation(
+        db, actor, values["name"], values["country"], values["registration_no"] or None, organisation_id
+    )
+    return pages.redirect(f"/account/organisations/{kept.id}")
+
+
+def _wrong(values: dict[str, str]) -> dict[str, str]:
+    wrong = {}
+    if not values["name"]:
+        wrong["name"] = NAME_MISSING
+    if values["country"] not in identifiers.country_names("en"):
+        wrong["country"] = COUNTRY_MISSING
+    number = values["registration_no"]
+    if values["country"] == "NL" and number and not identifiers.is_kvk(number):
+        wrong["registration_no"] = KVK_WRONG
+    return wrong
+
+
+@router.get("/organisations/{organisation_id}")
+def organisation(request: Request, organisation_id: uuid.UUID, actor: Applicant, db: Db) -> Response:
+    """One of my organisations and who belongs to it."""
+    return _organisation(request, organisation_id, actor, db, {"email": "", "role": ""}, {})
+
+
+def _organisation(
+    request: Request,
+    organisation_id: uuid.UUID,
+    actor: Applicant,
+    db: Db,
+    values: dict[str, str],
+    errors: dict[str, str],
+    status: int = 200,
+) -> Response:
+    mine = next((m for m in actor.memberships if m.organisation_id == organisation_id), None)
+    if mine is None:
+        raise NotFound
+    return pages.render(
+        request,
+        "account/organisation.html",
+        status,
+        mine=mine,
+        organisation=accounts.organisation(db, organisation_id),
+        colleagues=accounts.colleagues(db, actor, organisation_id),
+        country=identifiers.country_names(pages.language_of(request))[mine.country],
+        values=values,
+        errors=errors,
+    )
+
+
+@router.get("/organisations/{organisation_id}/edit")
+def edit_organisation(request: Request, organisation_id: uuid.UUID, actor: Applicant, db: Db) -> Response:
+    """Change the description of an organisation that I own."""
+    kept = accounts.owned(db, actor, organisation_id)
+    values = {"name": kept.name, "country": kept.country, "registration_no": kept.registration_no or ""}
+    return _organisation_form(request, organisation_id, values, {})
+
+
+@router.post("/organisations/{organisation_id}/colleagues")
+def invite(
+    request: Request, organisation_id: uuid.UUID, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep
+) -> Response:
+    """Give a colleague a role."""
+    email, role = pages.field(form, "email", 300), pages.field(form, "role", 20)
+    language, errors = pages.language_of(request), {}
+    if not is_email(email):
+        errors["email"] = Message(EMAIL_WRONG, {}).text(language)
+    if role not in ROLES:
+        errors["role"] = Message(ROLE_MISSING, {}).text(language)
+    if errors:
+        return _organisation(request, organisation_id, actor, db, {"email": email, "role": role}, errors, 422)
+    accounts.invite_colleague(db, actor, organisation_id, email, role, portal.settings.base_url)
+    return pages.redirect(f"/account/organisations/{organisation_id}")
+
+
+@router.post("/organisations/{organisation_id}/colleagues/{membership_id}/end")
+def end_membership(
+    organisation_id: uuid.UUID, membership_id: uuid.UUID, form: pages.Form, actor: Applicant, db: Db
+) -> Response:
+    """Take a colleague's role away."""
+    accounts.end_membership(db, actor, organisation_id, membership_id)
+    return pages.redirect(f"/account/organisations/{organisation_id}")

@@ -1,0 +1,180 @@
+"""What all pages share: rendering, reading a posted form, redirects, and the page of a refusal."""
+
+import hmac
+import json
+from datetime import datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from babel.numbers import format_decimal
+from fastapi import Depends, Request
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from app.deps import ActorDep
+from app.domain.access import ANONYMOUS
+from app.domain.errors import CrossSite, Refused
+from app.infra import i18n, times
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+TEMPLATES = ROOT / "templates"
+STATIC = ROOT / "app" / "static"
+MAX_FIELDS = 20_000
+MAX_FILES = 20
+MAX_TEXT = 1024 * 1024
+
+
+@cache
+def _environment(language: str) -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), PackageLoader("govuk_frontend_jinja")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(i18n.catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.globals |= {
+        "language": language,
+        "static": static,
+        "text": lambda texts: texts.get(language) or texts["en"],
+        "brussels": partial(times.brussels, language=language),
+        "utc": partial(times.utc, language=language),
+        "both_zones": partial(times.brussels_and_utc, language=language),
+        "iso": times.iso,
+        "size": partial(_size, language),
+        "integer": partial(format_decimal, locale=language),
+    }
+    return environment
+
+
+def _size(language: str, number: int) -> str:
+    for unit, scale in (("MB", 1024 * 1024), ("kB", 1024)):
+        if number >= scale:
+            return f"{format_decimal(round(number / scale, 1), locale=language)} {unit}"
+    return f"{number} bytes"
+
+
+@cache
+def _manifest() -> dict[str, str]:
+    path = STATIC / "manifest.json"
+    found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def static(path: str) -> str:
+    """The address of a built asset, with its content hash so that browsers may keep it for ever."""
+    return f"/static/{_manifest().get(path, path)}"
+
+
+def language_of(request: Request) -> str:
+    """The language chosen by the switch, else the person's, else the browser's, else English."""
+    chosen = request.cookies.get("language")
+    actor = getattr(request.state, "actor", ANONYMOUS)
+    if chosen in i18n.LANGUAGES:
+        return str(chosen)
+    if actor.kind == "person":
+        return str(actor.language)
+    accepted = request.headers.get("accept-language", "")
+    first = next((part.strip()[:2].lower() for part in accepted.split(",") if part.strip()[:2].lower() in i18n.LANGUAGES), "en")
+    return first
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A page in the reader's language. Layout finds `actor`, `now`, `demo`, `csrf_token`, `path` beside `context`."""
+    language = language_of(request)
+    portal = request.app.state.portal
+    actor = getattr(request.state, "actor", ANONYMOUS)
+    page = (
+        _environment(language)
+        .get_template(template)
+        .render(
+            request=request,
+            actor=actor,
+            now=portal.now(),
+            demo=portal.settings.demo,
+            csrf_token=actor.csrf_token,
+            path=request.url.path,
+            **context,
+        )
+    )
+    return HTMLResponse(page, status_code=status, headers={"Cache-Control": "no-store", "Content-Language": language})
+
+
+def redirect(path: str) -> RedirectResponse:
+    """See other: after a post, the browser gets `path`."""
+    return RedirectResponse(path, status_code=303)
+
+
+def own_path(path: str) -> str:
+    """`path` if it is one of this site, else the front door: a form never sends anybody elsewhere."""
+    parts = urlsplit(path)
+    safe = path.startswith("/") and not path.startswith("//") and "\\" not in path and not parts.netloc
+    return path if safe and all(c.isprintable() for c in path) else "/"
+
+
+async def read_form(request: Request, actor: ActorDep) -> FormData:
+    """The posted form; the token of the session must be in it when somebody is signed in."""
+    form = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_TEXT)
+    request.state.form = form
+    given = form.get("csrf_token")
+    if actor.csrf_token and not (isinstance(given, str) and hmac.compare_digest(given, actor.csrf_token)):
+        raise CrossSite
+    return form
+
+
+Form = Annotated[FormData, Depends(read_form)]
+
+
+def field(form: FormData, name: str, limit: int = 10_000) -> str:
+    """One text field, trimmed and cut at `limit` characters; empty when absent or a file."""
+    value = form.get(name)
+    return value.strip().replace("\x00", "")[:limit] if isinstance(value, str) else ""
+
+
+def typed(form: FormData) -> list[tuple[str, str]]:
+    """What a person typed into a form, by field name, without tokens and files."""
+    hidden = {"csrf_token", "action", "revision", "key"}
+    return [
+        (name, value)
+        for name, value in form.multi_items()
+        if isinstance(value, str) and value.strip() and name not in hidden
+    ]
+
+
+def files_named(form: FormData, name: str) -> list[UploadFile]:
+    """The non-empty files posted under `name`."""
+    return [f for f in form.getlist(name) if isinstance(f, UploadFile) and f.filename]
+
+
+def refused(request: Request, refusal: Refused) -> Response:
+    """The page of a refusal: what happened, what was kept, what to do next, and everything that was typed."""
+    if refusal.status == 401 and request.method in ("GET", "HEAD"):
+        return redirect(refusal.extra.get("sign_in", "/account/sign-in"))
+    form: FormData = getattr(request.state, "form", FormData())
+    labels: dict[str, str] = getattr(request.state, "labels", {})
+    entries = [(labels.get(name, name), value) for name, value in typed(form)]
+    response = render(
+        request,
+        "refused.html",
+        status=refusal.status,
+        message=refusal.message.text(language_of(request)),
+        code=refusal.code,
+        entries=entries,
+        copy="\r\n\r\n".join(f"{label}\r\n{value}" for label, value in entries),
+        releases_at=refusal.extra.get("releases_at"),
+        sign_in=refusal.extra.get("sign_in"),
+        reference=request.path_params.get("ref"),
+    )
+    if "retry_after" in refusal.extra:
+        response.headers["Retry-After"] = str(refusal.extra["retry_after"])
+    return response
+
+
+def as_instant(value: datetime | None) -> str:
+    """An instant for a data attribute; empty when there is none."""
+    return times.iso(value) if value else ""

@@ -1,0 +1,129 @@
+"""The pages about the portal itself: front door, accessibility, privacy, health, keys, language, demonstration mail."""
+
+import email
+import email.policy
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+
+from app.deps import Db, PortalDep
+from app.domain import accounts
+from app.domain.errors import NotFound
+from app.infra import database, i18n, times
+from app.web import pages
+from app.web.guards import Public
+
+router = APIRouter()
+
+LANGUAGE_KEPT = timedelta(days=365)
+LOCAL = ("127.0.0.1", "::1")
+
+
+@router.get("/")
+def front(actor: Public) -> RedirectResponse:
+    """The front door leads to the calls."""
+    return pages.redirect("/calls")
+
+
+@router.get("/accessibility")
+def accessibility(request: Request, actor: Public) -> Response:
+    """What was tested for accessibility, what is known to fall short, and how to report a barrier."""
+    return pages.render(request, "site/accessibility.html")
+
+
+@router.get("/privacy")
+def privacy(request: Request, actor: Public) -> Response:
+    """Which personal data is kept, why, how long, and who sees it."""
+    return pages.render(request, "site/privacy.html")
+
+
+@router.post("/language")
+def choose_language(request: Request, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """Remember the language chosen, in a cookie and, when signed in, with the person."""
+    language = pages.field(form, "language", 5)
+    if language not in i18n.LANGUAGES:
+        raise NotFound
+    if actor.kind == "person":
+        accounts.set_profile(db, actor, actor.name, language)
+    response = pages.redirect(pages.own_path(pages.field(form, "next", 2000)))
+    response.set_cookie(
+        "language",
+        language,
+        max_age=int(LANGUAGE_KEPT.total_seconds()),
+        samesite="lax",
+        secure=portal.settings.base_url.startswith("https://"),
+        httponly=True,
+    )
+    return response
+
+
+@router.get("/healthz")
+def healthz(actor: Public) -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok\n")
+
+
+@router.get("/readyz")
+def readyz(actor: Public, portal: PortalDep) -> Response:
+    """Whether a submit would work now: database at the right revision, file store writable, clocks agreeing."""
+    checks: dict[str, Any] = {
+        "database": database.probe(portal.engine),
+        "files": portal.files.ready(),
+        "clock": abs(portal.clock_offset) < timedelta(seconds=30),
+    }
+    ready = all(checks.values())
+    body = {"ready": ready, "at": times.iso(portal.now()), "checks": checks}
+    return JSONResponse(body, status_code=200 if ready else 503, headers={"Cache-Control": "no-store"})
+
+
+@router.get("/metrics")
+def metrics(request: Request, actor: Public, portal: PortalDep) -> Response:
+    """Counters for Prometheus: with the token of the settings, or from this machine itself."""
+    token = portal.settings.metrics_token
+    given = request.headers.get("authorization", "")
+    direct = request.client is not None and request.client.host in LOCAL and "x-forwarded-for" not in request.headers
+    if not (direct or (token and given == f"Bearer {token}")):
+        raise NotFound
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/.well-known/jwks.json")
+def jwks(actor: Public, portal: PortalDep) -> Response:
+    """The public keys that receipts are signed with, earlier ones included."""
+    return JSONResponse(portal.signer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+
+@router.get("/.well-known/security.txt")
+def security(actor: Public, portal: PortalDep) -> Response:
+    """Whom to tell about a weakness (RFC 9116)."""
+    expires = portal.now() + timedelta(days=180)
+    return PlainTextResponse(
+        f"Contact: mailto:{portal.settings.security_contact}\n"
+        f"Expires: {expires.strftime('%Y-%m-%dT%H:%M:%SZ')}\n"
+        "Preferred-Languages: nl, en\n"
+        f"Canonical: {portal.settings.base_url}/.well-known/security.txt\n"
+    )
+
+
+@router.get("/demo/mail")
+def demo_mail(request: Request, actor: Public, portal: PortalDep) -> Response:
+    """The mails that the demonstration sent, newest first. There is no such page outside it."""
+    folder = portal.mailer.folder
+    if not portal.settings.demo or folder is None:
+        raise NotFound
+    newest = sorted(folder.glob("*.eml"), key=lambda p: p.stat().st_mtime_ns, reverse=True)[:50]
+    return pages.render(request, "site/mail.html", mails=[_shown(path) for path in newest])
+
+
+def _shown(path: Path) -> dict[str, Any]:
+    mail = email.message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=email.policy.default)
+    body = mail.get_body(("plain",))
+    words = body.get_content() if body else ""
+    lines = [(line, pages.own_path(urlsplit(line).path) if line.startswith("http") else None) for line in words.splitlines()]
+    return {"to": mail["To"], "subject": mail["Subject"], "date": mail["Date"], "lines": lines}

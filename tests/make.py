@@ -1,0 +1,178 @@
+"""Factories for tests. They come in by the front door: a submission is made as a person would make it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
+
+from app.domain import accounts, attachments, callfile, calls, keys, submissions
+from app.domain.access import SYSTEM, Actor
+from app.infra import pdf
+from app.infra.files import FileStore
+from app.infra.signing import Signer
+from app.models import Call, Organisation, Person, Submission, Version
+
+HERE = Path(__file__).parent
+ISSUER = "http://testserver"
+
+ANSWERS: dict[str, dict[str, dict[str, Any]]] = {
+    "FC": {
+        "summary": {"title": "Delta compute", "abstract": "Compute by the sea.", "contact_email": "lead@firm.example"},
+        "members": {
+            "members": [
+                {
+                    "legal_name": "Delta BV",
+                    "country": "NL",
+                    "owners": [{"name": "A. Holder", "share": "60"}, {"name": "B. Holder", "share": "40"}],
+                }
+            ]
+        },
+        "finance": {"capex_total": "4000000000.00", "public_money": "1400000000.00", "starts_on": "2028-01-01"},
+        "documents": {},
+        "declarations": {"consent_eurohpc": True, "confidential_sections": ["finance"]},
+    },
+    "MS": {
+        "summary": {"title": "A state takes part", "contact_email": "lead@firm.example"},
+        "finance": {"capex_total": "100000000.00"},
+        "documents": {},
+        "declarations": {"confidential_sections": ["finance"]},
+    },
+    "OO": {
+        "summary": {"title": "A university joins", "contact_email": "lead@firm.example"},
+        "members": {"members": [{"legal_name": "Universiteit X", "country": "NL", "owners": []}]},
+        "documents": {},
+        "declarations": {"consent_eurohpc": True, "confidential_sections": []},
+    },
+}
+
+
+@cache
+def definition(name: str = "small") -> dict[str, Any]:
+    """A call file, checked: the small one of the tests, or one of calls/."""
+    path = HERE / "small.yaml" if name == "small" else HERE.parent / "calls" / f"{name}.yaml"
+    return callfile.load(path)
+
+
+@contextmanager
+def owner(db: Session) -> Iterator[None]:
+    """As the owner role within a test's transaction, to do what the serving role may not."""
+    db.flush()
+    db.execute(text("set local role eoi_owner"))
+    yield
+    db.flush()
+    db.execute(text("set local role eoi_app"))
+
+
+def call(
+    db: Session, closes_in: float = 3600, opens_in: float = -3600, code: str | None = None, of: dict[str, Any] | None = None
+) -> Call:
+    """A published call whose window is given in seconds from now."""
+    with owner(db):
+        now = calls.clock(db)
+        opens_at, closes_at = now + timedelta(seconds=opens_in), now + timedelta(seconds=closes_in)
+        opens_at = min(opens_at, closes_at - timedelta(seconds=1))
+        return calls.publish(db, of or definition(), opens_at, closes_at, code or f"call-{secrets.token_hex(4)}")
+
+
+def move_deadline(db: Session, call: Call, closes_in: float) -> None:
+    """Move the deadline, not the clock."""
+    with owner(db):
+        closes_at = calls.clock(db) + timedelta(seconds=closes_in)
+        opens_at = func.least(Call.opens_at, closes_at - timedelta(seconds=1))
+        db.execute(update(Call).where(Call.id == call.id).values(closes_at=closes_at, opens_at=opens_at))
+    db.expire(call)
+
+
+def person(db: Session, email: str = "lead@firm.example", name: str = "Lee Lead", staff: str | None = None) -> Actor:
+    """A person who has signed in once."""
+    found = accounts.find_person(db, email)
+    if found is None:
+        found = Person(email=email, name=name)
+        db.add(found)
+        db.flush()
+    found.email_verified_at = func.clock_timestamp()
+    if staff:
+        accounts.invite_staff(db, email, staff)
+    db.flush()
+    return accounts.actor_for(db, found)
+
+
+def organisation(
+    db: Session, actor: Actor, name: str = "Delta BV", country: str = "NL", state: bool = False
+) -> tuple[Organisation, Actor]:
+    """An organisation that the actor owns, and the actor as they are from now on."""
+    if state:
+        found = accounts.invite_state(db, SYSTEM, country, name, actor.email, ISSUER)
+    else:
+        found = accounts.describe_organisation(db, actor, name, country, None)
+    db.flush()
+    return found, accounts.actor_for(db, db.get_one(Person, actor.person_id))
+
+
+def fill(db: Session, actor: Actor, submission: Submission, changes: dict[str, Any] | None = None) -> None:
+    """Save each step of the sample answers, with `changes` by question."""
+    revisions = {step: draft.revision for step, draft in submissions.drafts(db, submission).items()}
+    for step, answers in ANSWERS[submission.kind].items():
+        changed = {name: value for name, value in (changes or {}).items() if name in answers}
+        submissions.save_step(db, actor, submission, step, revisions.get(step, 0), answers | changed, {})
+
+
+def submission(
+    db: Session,
+    call: Call | None = None,
+    actor: Actor | None = None,
+    kind: str = "FC",
+    sent: bool = False,
+    signer: Signer | None = None,
+    **changes: Any,
+) -> tuple[Submission, Actor]:
+    """A filled-in case of a fresh organisation; with `sent`, submitted as version 1."""
+    actor = actor or person(db)
+    body, actor = organisation(db, actor, state=kind == "MS", name=f"Org {secrets.token_hex(3)}")
+    case = submissions.start(db, actor, call or globals()["call"](db), body.id, kind)
+    fill(db, actor, case, changes)
+    if sent:
+        if signer is None:
+            raise ValueError("a sent submission needs a signer")
+        send(db, actor, case, signer)
+    return case, actor
+
+
+def send(db: Session, actor: Actor, case: Submission, signer: Signer, key: str | None = None) -> Version:
+    """Submit the draft."""
+    version = submissions.submit(db, actor, case, key or secrets.token_hex(8), "en", signer, ISSUER)
+    db.flush()
+    return version
+
+
+def key(db: Session, call: Call, *scopes: str) -> str:
+    """The text of an API key for the call."""
+    wanted = list(scopes) or ["submissions:read", "attachments:read"]
+    return keys.issue(db, SYSTEM, "EuroHPC", [call.code], wanted)[1]
+
+
+@cache
+def document() -> bytes:
+    """A real PDF."""
+    return pdf.sample()
+
+
+def attach(db: Session, files: FileStore, actor: Actor, case: Submission, question: str = "proposal") -> Any:
+    """A real PDF given as answer."""
+    return attachments.attach(db, files, actor, case, question, "proposal.pdf", BytesIO(document()))
+
+
+def version_of(db: Session, case: Submission) -> Version:
+    """The last version of a case."""
+    return db.scalars(select(Version).where(Version.submission_id == case.id).order_by(Version.number.desc())).first() or _none()
+
+
+def _none() -> Version:
+    raise LookupError("nothing was submitted")
