@@ -1,0 +1,254 @@
+"""Every knob of the portal, read once from the environment; a missing or weak one stops the start with a sentence."""
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+SECRET_LENGTH = 32  # characters; `openssl rand -hex 32` gives 64
+TOKEN_LENGTH = 16
+VARIETY = 8  # different characters in a secret: "changemechangeme…" has fewer
+MAX_WORKERS = 64
+YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
+
+class SettingsRefused(Exception):
+    """A setting is missing or too weak to start with; one sentence says which and why."""
+
+
+def knob(env: str, default: str, meaning: str) -> Any:
+    """A field read from the variable `env`; the words are the README's table."""
+    return field(metadata={"env": env, "default": default, "meaning": meaning})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one process. Made by `from_env`; nothing else reads the environment."""
+
+    demo: bool = knob("DEMO", "off", "Demonstration mode: mails are shown on a page, weak settings are allowed.")
+    base_url: str = knob(
+        "BASE_URL", "required; demonstration: http://127.0.0.1:$PORT", "Public address, https, without path."
+    )
+    secret_key: str = knob(
+        "SECRET_KEY", "required", f"At least {SECRET_LENGTH} characters; keys the hashes of network addresses."
+    )
+    mail_url: str = knob(
+        "MAIL_URL",
+        "required; demonstration: DATA/mail",
+        "smtp://host:587, smtps://user:password@host:465, folder:///path.",
+    )
+    mail_sender: str = knob("MAIL_SENDER", "noreply@ the host of BASE_URL", "From address of all mails.")
+    security_contact: str = knob(
+        "SECURITY_CONTACT", "security@ the host of BASE_URL", "Address in /.well-known/security.txt."
+    )
+    database_url: str | None = knob(
+        "DATABASE_URL", "embedded database in DATA/postgres", "PostgreSQL 15 or later, as the serving role eoi_app."
+    )
+    database_owner_url: str | None = knob(
+        "DATABASE_OWNER_URL", "none", "The same database as eoi_owner; only `migrate` and `call` commands use it."
+    )
+    data: Path = knob("DATA", "./data", "Folder of keys, files and the embedded database; on a disk that is backed up.")
+    files_url: str = knob(
+        "FILES_URL", "DATA/files", "Folder of attachments: a path or file:///path, shared by all replicas."
+    )
+    workers: int = knob("WORKERS", "2", "Server processes (1 to 64); about one a core.")
+    port: int = knob("PORT", "8000", "Port to serve on, where the command line names none.")
+    allowed_hosts: tuple[str, ...] = knob(
+        "ALLOWED_HOSTS", "the host of BASE_URL", "Further host names to answer to, separated by commas."
+    )
+    trusted_proxies: tuple[str, ...] = knob(
+        "TRUSTED_PROXIES", "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, separated by commas."
+    )
+    metrics_token: str | None = knob(
+        "METRICS_TOKEN",
+        "none: /metrics answers to this machine only",
+        f"Bearer token, at least {TOKEN_LENGTH} characters.",
+    )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], demo: bool = False) -> "Settings":
+        """Read and judge all settings; `demo` is as good as DEMO. SettingsRefused names the first that will not do."""
+        env = {name: value.strip() for name, value in environ.items()}
+        is_demo = demo or _switch(env, "DEMO")
+        port = _number(env, "PORT", 8000, 65535)
+        data = Path(env.get("DATA") or "data").expanduser().absolute()
+        base_url = _base_url(env, is_demo, port)
+        host = urlsplit(base_url).hostname or ""
+        office = "eoi.example" if is_demo else host
+        database_url, owner_url = _databases(env, is_demo)
+        local = ("127.0.0.1", "localhost", "[::1]") if is_demo else ()
+        return cls(
+            demo=is_demo,
+            base_url=base_url,
+            secret_key=_secret(env, is_demo, data),
+            mail_url=_mail_url(env, is_demo, data),
+            mail_sender=_address(env, "MAIL_SENDER", f"noreply@{office}"),
+            security_contact=_address(env, "SECURITY_CONTACT", f"security@{office}"),
+            database_url=database_url,
+            database_owner_url=owner_url,
+            data=data,
+            files_url=_files_url(env, data),
+            workers=_number(env, "WORKERS", 2, MAX_WORKERS),
+            port=port,
+            allowed_hosts=tuple(dict.fromkeys((host, *local, *_listed(env, "ALLOWED_HOSTS", "")))),
+            trusted_proxies=_proxies(env, is_demo),
+            metrics_token=_token(env, is_demo),
+        )
+
+    def warnings(self) -> list[str]:
+        """What is allowed but deserves a word in the log at the start."""
+        found = []
+        if not self.demo and self.database_url is None:
+            found.append(
+                "DATABASE_URL is not set: the embedded database in DATA/postgres serves. It lives and dies with this "
+                "one machine; a PostgreSQL of your own, with a standby and backups, is the better place."
+            )
+        if self.database_url and _travels_in_clear(self.database_url):
+            found.append(
+                "DATABASE_URL names another host without sslmode=verify-full: its traffic may be read or changed."
+            )
+        if self.mail_url.startswith("smtp://") and urlsplit(self.mail_url).password:
+            found.append("MAIL_URL carries a password over smtp://: it is safe only if the server offers STARTTLS.")
+        return found
+
+
+def table() -> list[tuple[str, str, str]]:
+    """Variable, default and meaning of every setting, as the README shows them."""
+    return [(f.metadata["env"], f.metadata["default"], f.metadata["meaning"]) for f in fields(Settings)]
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    value = env.get(name, "").lower()
+    if value not in YES + NO:
+        raise SettingsRefused(f"{name} is '{value}': write 1 or 0.")
+    return value in YES
+
+
+def _number(env: Mapping[str, str], name: str, default: int, most: int) -> int:
+    value = env.get(name) or str(default)
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
+        raise SettingsRefused(f"{name} is '{value}': write a whole number from 1 to {most}.")
+    return int(value)
+
+
+def _listed(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (env.get(name) or default).split(",") if part.strip())
+
+
+def _base_url(env: Mapping[str, str], demo: bool, port: int) -> str:
+    value = env.get("BASE_URL", "").rstrip("/")
+    if not value and demo:
+        return f"http://127.0.0.1:{port}"
+    if not value:
+        raise SettingsRefused("BASE_URL is not set: links in mails and receipts need the public address, https://….")
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise SettingsRefused(f"BASE_URL is '{value}': write https:// and a host, without a path.")
+    if parts.scheme == "http" and not demo:
+        raise SettingsRefused(
+            f"BASE_URL is '{value}': without https everybody on the way could read and sign in as others."
+        )
+    return value
+
+
+def _secret(env: Mapping[str, str], demo: bool, data: Path) -> str:
+    value = env.get("SECRET_KEY", "")
+    if not value and demo:
+        return hashlib.sha256(f"demonstration {data}".encode()).hexdigest()  # all processes agree, nothing is written
+    if not value:
+        raise SettingsRefused("SECRET_KEY is not set: make one with `openssl rand -hex 32` and keep it secret.")
+    if not demo and (len(value) < SECRET_LENGTH or len(set(value)) < VARIETY):
+        raise SettingsRefused(
+            f"SECRET_KEY is too weak: it needs {SECRET_LENGTH} random characters; `openssl rand -hex 32` makes one."
+        )
+    return value
+
+
+def _mail_url(env: Mapping[str, str], demo: bool, data: Path) -> str:
+    value = env.get("MAIL_URL", "")
+    if not value and demo:
+        return (data / "mail").as_uri().replace("file://", "folder://", 1)
+    if not value:
+        raise SettingsRefused("MAIL_URL is not set: nobody could sign in or get a receipt; write smtp://host:port.")
+    parts = urlsplit(value)
+    if parts.scheme not in ("smtp", "smtps", "folder") or not (parts.hostname or parts.scheme == "folder"):
+        shown = f"{parts.scheme}://…" if parts.password else value
+        raise SettingsRefused(f"MAIL_URL is '{shown}': write smtp://host:port or smtps://user:password@host:port.")
+    if parts.scheme == "folder" and not demo:
+        raise SettingsRefused(
+            "MAIL_URL names a folder: outside the demonstration mode mails must reach people by SMTP."
+        )
+    return value
+
+
+def _address(env: Mapping[str, str], name: str, default: str) -> str:
+    value = env.get(name) or default
+    local, at, host = value.rpartition("@")
+    if not (local and at and host) or any(c.isspace() or c in "<>," for c in value):
+        raise SettingsRefused(f"{name} is '{value}': write one e-mail address, without a name.")
+    return value
+
+
+def _databases(env: Mapping[str, str], demo: bool) -> tuple[str | None, str | None]:
+    app, owner = env.get("DATABASE_URL") or None, env.get("DATABASE_OWNER_URL") or None
+    for name, value in (("DATABASE_URL", app), ("DATABASE_OWNER_URL", owner)):
+        if value and urlsplit(value).scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+            raise SettingsRefused(f"{name} is not an address of PostgreSQL: write postgresql://user@host/database.")
+    if owner and not app:
+        raise SettingsRefused("DATABASE_OWNER_URL is set and DATABASE_URL is not: both must name the same database.")
+    if app and owner and not demo and _user(app) == _user(owner):
+        raise SettingsRefused(
+            f"DATABASE_URL and DATABASE_OWNER_URL both connect as '{_user(app)}': whoever serves must not own the "
+            "tables, or the cutoff could be moved; use eoi_app and eoi_owner."
+        )
+    return app, owner
+
+
+def _user(address: str) -> str:
+    parts = urlsplit(address)
+    return unquote(parts.username or "") or parse_qs(parts.query).get("user", [""])[0]
+
+
+def _travels_in_clear(address: str) -> bool:
+    parts = urlsplit(address)
+    query = parse_qs(parts.query)
+    host = query.get("host", [parts.hostname or ""])[0]
+    mode = query.get("sslmode", [""])[0]
+    return (
+        bool(host)
+        and not host.startswith("/")
+        and host not in ("localhost", "127.0.0.1", "::1")
+        and mode != "verify-full"
+    )
+
+
+def _files_url(env: Mapping[str, str], data: Path) -> str:
+    value = env.get("FILES_URL") or str(data / "files")
+    parts = urlsplit(value)
+    if parts.scheme not in ("", "file") or parts.netloc:
+        raise SettingsRefused(f"FILES_URL is '{value}': write a folder, as /srv/eoi/files or file:///srv/eoi/files.")
+    return value if parts.scheme else Path(value).expanduser().absolute().as_uri()
+
+
+def _proxies(env: Mapping[str, str], demo: bool) -> tuple[str, ...]:
+    listed = _listed(env, "TRUSTED_PROXIES", "127.0.0.1")
+    for value in listed:
+        try:
+            network = ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise SettingsRefused(
+                f"TRUSTED_PROXIES has '{value}': write addresses or networks, as 10.0.0.0/8."
+            ) from None
+        if network.prefixlen == 0 and not demo:
+            raise SettingsRefused("TRUSTED_PROXIES believes everybody: name the addresses of your own proxies.")
+    return listed
+
+
+def _token(env: Mapping[str, str], demo: bool) -> str | None:
+    value = env.get("METRICS_TOKEN") or None
+    if value and not demo and (len(value) < TOKEN_LENGTH or len(set(value)) < VARIETY):
+        raise SettingsRefused(f"METRICS_TOKEN is too weak: it needs {TOKEN_LENGTH} random characters.")
+    return value
