@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from app import server
 from app.domain import accounts, callfile, calls, exports, keys, receipts, verification
@@ -51,7 +51,7 @@ def opened(owner: bool = False) -> Iterator[Session]:
     try:
         with server.databases(Settings.from_env(os.environ, demo=True)) as urls:
             engine = database.engine(urls.owner if owner else urls.app)
-            with sessionmaker(engine).begin() as db:
+            with database.sessions(engine).begin() as db:
                 yield db
             engine.dispose()
     except SettingsRefused as failure:
@@ -67,7 +67,10 @@ def opened(owner: bool = False) -> Iterator[Session]:
 
 @app.command()
 def serve(
-    host: str = "127.0.0.1", port: int = 8000, workers: Annotated[int | None, typer.Option()] = None, demo: bool = False
+    host: str = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Default: PORT, else 8000.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Default: WORKERS, else 2.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Demonstration: synthetic data, mails on a page.")] = False,
 ) -> None:
     """Serve the portal. Example: python -m app serve --demo --port 8000"""
     try:

@@ -83,7 +83,7 @@ def portal(db: Session, settings: Settings, signer: Signer, files: FileStore, tm
     """A portal whose every session is a savepoint in the test's transaction."""
     bind = db.get_bind()
     mailer = Mailer.from_url(f"folder://{tmp_path / 'mail'}")
-    sessions = sessionmaker(bind, join_transaction_mode="create_savepoint")
+    sessions = sessionmaker(bind, expire_on_commit=False, join_transaction_mode="create_savepoint")
     return Portal(replace(settings), bind.engine, sessions, signer, files, mailer)
 
 
@@ -102,9 +102,9 @@ def committed_portal(cluster: Cluster, settings: Settings, signer: Signer, files
     name = clone(cluster, f"eoi_{secrets.token_hex(6)}")
     engine = database.engine(cluster.app_url(name))
     mailer = Mailer.from_url(f"folder://{tmp_path / 'mail'}")
-    yield Portal(settings, engine, sessionmaker(engine), signer, files, mailer)
+    yield Portal(settings, engine, database.sessions(engine), signer, files, mailer)
     engine.dispose()
-    admin = create_engine(database.sqlalchemy_url(cluster.superuser_url("postgres")), isolation_level="AUTOCOMMIT")
+    admin = create_engine(database.url(cluster.superuser_url("postgres")), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f'drop database "{name}" with (force)'))
     admin.dispose()

@@ -1,0 +1,154 @@
+"""How the portal comes up: databases, migrations, checks that refuse an unsafe start, workers, and the demonstration."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from alembic import command
+from alembic.config import Config
+from fastapi import FastAPI
+
+from app import demo as demonstration
+from app.deps import Portal
+from app.infra import database
+from app.infra.files import FileStore
+from app.infra.mailer import Mailer
+from app.infra.postgres import Cluster
+from app.infra.signing import Signer
+from app.main import create_app
+from app.settings import Settings
+
+NAME = "eoi"
+PR_SET_PDEATHSIG = 1
+
+log = logging.getLogger(__name__)
+
+
+class StartRefused(Exception):
+    """The portal will not start like this; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Urls:
+    """Where the database is: as the serving role and as the owner."""
+
+    app: str
+    owner: str
+
+
+@contextmanager
+def databases(settings: Settings) -> Iterator[Urls]:
+    """The databases of the settings, or the embedded one, started if no other process runs it."""
+    if settings.database_url:
+        yield Urls(settings.database_url, settings.database_owner_url or settings.database_url)
+        return
+    with Cluster(settings.data / "postgres").shared() as cluster:
+        cluster.ensure_database(NAME)
+        yield Urls(cluster.app_url(NAME), cluster.owner_url(NAME))
+
+
+def migrate(owner_url: str) -> None:
+    """Bring the database to head, as the owner."""
+    engine = database.engine(owner_url)
+    with engine.connect() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(database.MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+
+
+def is_at_head(url: str) -> bool:
+    """Whether the database is at the newest revision of this code."""
+    engine = database.engine(url)
+    found = database.revision(engine) == database.head()
+    engine.dispose()
+    return found
+
+
+def file_store(settings: Settings) -> FileStore:
+    """Where attachments are kept."""
+    return FileStore.from_url(settings.files_url)
+
+
+def own_jwks(settings: Settings) -> dict[str, Any]:
+    """This portal's public keys."""
+    return Signer.load_or_create(settings.data / "keys").jwks()
+
+
+def make_portal(settings: Settings, url: str) -> Portal:
+    """Open what a server process holds open."""
+    engine = database.engine(url)
+    return Portal(
+        settings=settings,
+        engine=engine,
+        sessions=database.sessions(engine),
+        signer=Signer.load_or_create(settings.data / "keys"),
+        files=file_store(settings),
+        mailer=Mailer.from_url(settings.mail_url),
+    )
+
+
+def worker() -> FastAPI:
+    """What each worker process runs; it ends when its parent does, however that ended."""
+    if sys.platform == "linux" and os.environ.get("EOI_PARENT") == str(os.getppid()):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    settings = Settings.from_env(os.environ, demo=os.environ.get("DEMO") == "1")
+    return create_app(make_portal(settings, settings.database_url or ""))
+
+
+def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
+    """Migrate when this process may, refuse to serve unsafely, then serve until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if demo:
+        os.environ["DEMO"] = "1"
+    if port:
+        os.environ["PORT"] = str(port)
+    settings = Settings.from_env(os.environ, demo=demo)
+    for warning in settings.warnings():
+        log.warning(warning)
+    with databases(settings) as urls:
+        if not settings.database_url or settings.database_owner_url:
+            migrate(urls.owner)
+        elif not is_at_head(urls.app):
+            raise StartRefused("The database is not at the newest revision. Run: python -m app migrate")
+        refuse_powers(urls.app, demo)
+        if demo:
+            demonstration.prepare(make_portal(settings, urls.app), urls.owner)
+            demonstration.announce(settings, urls)
+        os.environ |= {"DATABASE_URL": urls.app, "EOI_PARENT": str(os.getpid())}
+        os.environ.pop("DATABASE_OWNER_URL", None)
+        uvicorn.run(
+            "app.server:worker",
+            factory=True,
+            host=host,
+            port=settings.port,
+            workers=workers or settings.workers,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=",".join(settings.trusted_proxies) or None,
+            server_header=False,
+            date_header=True,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=10,
+        )
+
+
+def refuse_powers(url: str, demo: bool) -> None:
+    """Refuse to serve with a role that could move a deadline or switch off a trigger."""
+    engine = database.engine(url)
+    powers = database.dangerous_powers(engine)
+    engine.dispose()
+    if powers and not demo:
+        raise StartRefused(
+            f"DATABASE_URL connects with a role that {', '.join(powers)}. Serve as eoi_app, which can do none of that."
+        )
