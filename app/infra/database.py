@@ -10,8 +10,6 @@ from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.infra.roles import OWNER
-
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 POOL = 20  # connections a process keeps; as many more in a rush
 PATIENCE = 10  # seconds to wait for a free connection, or for the server to answer
@@ -25,7 +23,7 @@ POWERS = {
     ),
     "owns the database": "select pg_has_role(datdba, 'usage') from pg_database where datname = current_database()",
     "may become eoi_owner": (
-        f"select coalesce(bool_or(pg_has_role(oid, 'member')), false) from pg_roles where rolname = '{OWNER}'"
+        "select coalesce(bool_or(pg_has_role(oid, 'member')), false) from pg_roles where rolname = 'eoi_owner'"
     ),
     "may truncate tables or move deadlines": (
         "select coalesce(bool_or(has_table_privilege(c.oid, 'truncate, trigger') or c.relname = 'call'"
@@ -35,7 +33,7 @@ POWERS = {
 }
 
 
-def url(address: str) -> URL:
+def sqlalchemy_url(address: str) -> URL:
     """A database address as anybody writes it, with our driver."""
     return make_url(address.replace("postgres://", "postgresql://", 1)).set(drivername="postgresql+psycopg")
 
@@ -44,7 +42,7 @@ def engine(address: str, size: int = POOL, name: str = "eoi") -> Engine:
     """An engine in UTC; connections that the server has dropped meanwhile are replaced unseen."""
     options: dict[str, Any] = {"application_name": name, "connect_timeout": PATIENCE, "options": "-c timezone=UTC"}
     return create_engine(
-        url(address),
+        sqlalchemy_url(address),
         pool_size=size,
         max_overflow=size,
         pool_timeout=PATIENCE,
