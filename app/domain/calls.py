@@ -98,14 +98,22 @@ def is_open(call: Call, now: datetime) -> bool:
     return call.sealed_at is None and call.opens_at <= now < call.closes_at
 
 
+_built: dict[str, Questionnaire] = {}  # a definition never changes, so what is built of it is kept
+
+
 def questions(call: Call) -> Questionnaire:
-    """The call's questionnaire, built once per definition."""
-    return questionnaire.build(call.definition.body)
+    """The call's questionnaire, built once per definition and process."""
+    if call.definition_digest not in _built:
+        _built[call.definition_digest] = questionnaire.build(call.definition.body, call.definition_digest)
+    return _built[call.definition_digest]
 
 
 def questions_of(db: Session, definition_digest: str) -> Questionnaire:
     """The questionnaire that a version answered."""
-    return questionnaire.build(db.get_one(Definition, definition_digest).body)
+    if definition_digest not in _built:
+        body = db.get_one(Definition, definition_digest).body
+        _built[definition_digest] = questionnaire.build(body, definition_digest)
+    return _built[definition_digest]
 
 
 def counts(db: Session, call: Call) -> Counts:

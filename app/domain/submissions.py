@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, attachments, audit, calls, mails, questionnaire, receipts, references
+from app.domain import access, attachments, audit, calls, findings, mails, questionnaire, receipts, references
 from app.domain.access import Actor
 from app.domain.accounts import is_verified
 from app.domain.errors import (
@@ -23,7 +23,8 @@ from app.domain.errors import (
     ReasonMissing,
     StaleStep,
 )
-from app.domain.questionnaire import Finding, Questionnaire
+from app.domain.findings import Finding
+from app.domain.questionnaire import Questionnaire
 from app.infra.i18n import Message, N_
 from app.infra.signing import Signer
 from app.models import Attempt, Call, Draft, Person, Receipt, Submission, Version, Withdrawal
@@ -161,13 +162,13 @@ def save_step(
 def check(db: Session, submission: Submission, draft: Content) -> list[Finding]:
     """Everything that stands in the way of a submit (errors) or asks for a reason (warnings), in order of the form."""
     questions = calls.questions(submission.call)
-    findings = questionnaire.check(questions, submission.kind, draft.answers, draft.unread, draft.files)
+    found = findings.check(questions, submission.kind, draft.answers, draft.unread, draft.files)
     contact = questions.uses.get("contact_email")
     address = draft.answers.get(contact) if contact else None
     if contact and address and not is_verified(db, address):
         step = questions.step_of(contact).name
-        findings.append(Finding("error", "email_unverified", contact, step, Message(UNVERIFIED, {})))
-    return findings
+        found.append(Finding("error", "email_unverified", contact, step, Message(UNVERIFIED, {})))
+    return found
 
 
 def submit(
@@ -185,11 +186,11 @@ def submit(
     if earlier := _by_key(db, submission, key):
         return earlier
     draft = content(db, submission)
-    findings = check(db, submission, draft)
-    if any(finding.level == "error" for finding in findings):
+    found = check(db, submission, draft)
+    if any(finding.level == "error" for finding in found):
         raise NotReady
     questions = calls.questions(submission.call)
-    payload = _payload(submission, questions, draft, findings, language)
+    payload = _payload(submission, questions, draft, found, language)
     digest = receipts.payload_digest(payload)
     before = standing(db, submission, draft)
     if before.version and before.version.payload_sha256 == digest and not before.withdrawal:
@@ -214,7 +215,7 @@ def _require(version: Version | None) -> Version:
 
 
 def _payload(
-    submission: Submission, questions: Questionnaire, draft: Content, findings: list[Finding], language: str
+    submission: Submission, questions: Questionnaire, draft: Content, found: list[Finding], language: str
 ) -> dict[str, Any]:
     """What the receipt's digest is taken over; the applicant can download exactly this."""
     organisation = submission.organisation
@@ -236,7 +237,7 @@ def _payload(
         "files": [{"question": question, **file} for question in sorted(draft.files) for file in draft.files[question]],
         "warnings": [
             {"code": f.code, "path": f.path, "reason": draft.reasons.get(f.key, "")}
-            for f in findings
+            for f in found
             if f.level == "warning"
         ],
     }

@@ -34,7 +34,7 @@ class Call(Base):
     published_at: Mapped[CreatedAt]
     sealed_at: Mapped[datetime | None]
 
-    definition: Mapped[Definition] = relationship(lazy="joined", innerjoin=True)
+    definition: Mapped[Definition] = relationship()
 
     __table_args__ = (
         CheckConstraint("opens_at < closes_at", name="call_opens_before_it_closes"),

@@ -1,0 +1,300 @@
+"""The form as data: what is asked of whom, built from a call's definition. Reading, checking and schemas build on it."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import rfc8785
+
+from app.domain import kinds, rules
+
+Text = dict[str, str]
+DEFAULT_LENGTH = {"text": 200, "long_text": 3000}
+DEFAULT_FILES = 5
+DEFAULT_ITEMS = 50
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer to choose."""
+
+    value: str
+    label: Text
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question; of kind `list` it holds further ones, asked for each item."""
+
+    name: str
+    kind: str
+    label: Text
+    hint: Text | None
+    for_: frozenset[str]
+    required: frozenset[str]
+    required_when: str | None
+    max_length: int
+    places: int
+    min: str | None
+    max: str | None
+    unit: Text | None
+    options: tuple[Option, ...]
+    default: Any
+    item: Text
+    min_items: dict[str, int]
+    max_items: int
+    questions: tuple["Question", ...]
+
+    def questions_for(self, kind: str) -> tuple["Question", ...]:
+        """The questions of an item that a kind of respondent is asked."""
+        return tuple(q for q in self.questions if kind in q.for_)
+
+    def show(self, value: Any, language: str) -> str:
+        """An answer as a person reads it, with its unit."""
+        shown = kinds.KINDS[self.kind].show(value, self, language)
+        return f"{shown} {self.unit.get(language, self.unit['en'])}" if self.unit else shown
+
+
+@dataclass(frozen=True)
+class Step:
+    """One page of the form; its `heading` is one of Art. 12b(19), or the envelope."""
+
+    name: str
+    title: Text
+    hint: Text | None
+    heading: str
+    for_: frozenset[str]
+    confidential: bool
+    questions: tuple[Question, ...]
+
+    def questions_for(self, kind: str) -> tuple[Question, ...]:
+        """The questions of this page that a kind of respondent is asked."""
+        return tuple(q for q in self.questions if kind in q.for_)
+
+
+@dataclass(frozen=True)
+class Respondent:
+    """A kind of respondent; `open_to` is state, firm or other."""
+
+    name: str
+    title: Text
+    hint: Text
+    open_to: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A CEL expression that must be true, judged when all it needs is answered; with `each`, for every item."""
+
+    name: str
+    level: str
+    for_: frozenset[str]
+    each: tuple[str, ...]
+    at: str
+    needs: tuple[str, ...]
+    check: str
+    message: Text
+
+
+@dataclass(frozen=True)
+class RegisterColumn:
+    """A column of the reviewers' list and of the spreadsheets, computed when a version is accepted."""
+
+    name: str
+    label: Text
+    kind: str
+    value: str
+    sum: bool
+
+
+@dataclass(frozen=True)
+class Questionnaire:
+    """A whole call file, ready for use."""
+
+    definition: dict[str, Any]
+    digest: str
+    code: str
+    title: Text
+    summary: Text
+    respondents: dict[str, Respondent]
+    headings: dict[str, Text]
+    limits: dict[str, Any]
+    limit_texts: dict[str, tuple[str, str]]
+    uses: dict[str, str]
+    steps: tuple[Step, ...]
+    rules: tuple[Rule, ...]
+    register: tuple[RegisterColumn, ...]
+
+    def steps_for(self, kind: str) -> tuple[Step, ...]:
+        """The pages of a kind of respondent, those without a question for it left out."""
+        return tuple(s for s in self.steps if kind in s.for_ and s.questions_for(kind))
+
+    def step(self, name: str, kind: str | None = None) -> Step | None:
+        """The page of this name, if a kind of respondent has it."""
+        found = self.steps if kind is None else self.steps_for(kind)
+        return next((s for s in found if s.name == name), None)
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Step, Question]]:
+        return {q.name: (step, q) for step in self.steps for q in step.questions}
+
+    def step_of(self, question: str) -> Step:
+        """The page on which a top-level question stands."""
+        return self._places[question][0]
+
+    def question(self, name: str) -> Question:
+        """A top-level question."""
+        return self._places[name][1]
+
+    def asks(self, kind: str, question: str) -> bool:
+        """Whether a kind of respondent is asked a top-level question."""
+        step, found = self._places[question]
+        return kind in step.for_ and kind in found.for_
+
+
+def digest(definition: dict[str, Any]) -> str:
+    """SHA-256 (hex) of a definition's canonical JSON (RFC 8785): its name for ever."""
+    return hashlib.sha256(rfc8785.dumps(definition)).hexdigest()
+
+
+def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
+    """The questionnaire of a checked definition; `name` is its digest where that is known already."""
+    everybody = frozenset(body["respondents"])
+    limits = body.get("limits", {})
+    return Questionnaire(
+        definition=body,
+        digest=name or digest(body),
+        code=body["code"],
+        title=body["title"],
+        summary=body["summary"],
+        respondents={k: Respondent(k, r["title"], r["hint"], r["open_to"]) for k, r in body["respondents"].items()},
+        headings=body["headings"],
+        limits={k: kinds.KINDS[v["kind"]].to_cel(v["value"]) for k, v in limits.items()},
+        limit_texts={k: (v["kind"], v["value"]) for k, v in limits.items()},
+        uses=body["uses"],
+        steps=tuple(_step(s, everybody) for s in body["steps"]),
+        rules=tuple(_rule(r, everybody) for r in body.get("rules", [])),
+        register=tuple(
+            RegisterColumn(c["name"], c["label"], c["kind"], c["value"], c.get("sum", False))
+            for c in body.get("register", [])
+        ),
+    )
+
+
+def _kinds_of(value: Any, everybody: frozenset[str]) -> frozenset[str]:
+    if value is True:
+        return everybody
+    return frozenset(value or ())
+
+
+def _step(body: dict[str, Any], everybody: frozenset[str]) -> Step:
+    for_ = frozenset(body.get("for", everybody))
+    return Step(
+        name=body["name"],
+        title=body["title"],
+        hint=body.get("hint"),
+        heading=body["heading"],
+        for_=for_,
+        confidential=body.get("confidential", False),
+        questions=tuple(_question(q, for_) for q in body["questions"]),
+    )
+
+
+def _question(body: dict[str, Any], asked: frozenset[str]) -> Question:
+    kind = body["kind"]
+    for_ = frozenset(body.get("for", asked))
+    least = body.get("min_items", 0)
+    return Question(
+        name=body["name"],
+        kind=kind,
+        label=body["label"],
+        hint=body.get("hint"),
+        for_=for_,
+        required=_kinds_of(body.get("required", False), for_) & for_,
+        required_when=body.get("required_when"),
+        max_length=body.get("max_length", DEFAULT_LENGTH.get(kind, 200)),
+        places=body.get("places", 2),
+        min=body.get("min", "0" if kind in ("percent", "money") else None),
+        max=body.get("max", "100" if kind == "percent" else None),
+        unit=body.get("unit"),
+        options=tuple(Option(o["value"], o["label"]) for o in body.get("options", [])),
+        default=body.get("default"),
+        item=body.get("item", body["label"]),
+        min_items=dict.fromkeys(for_, least) if isinstance(least, int) else dict(least),
+        max_items=body.get("max_items", DEFAULT_FILES if kind == "file" else DEFAULT_ITEMS),
+        questions=tuple(_question(q, for_) for q in body.get("questions", [])),
+    )
+
+
+def _rule(body: dict[str, Any], everybody: frozenset[str]) -> Rule:
+    return Rule(
+        name=body["name"],
+        level=body["level"],
+        for_=frozenset(body.get("for", everybody)),
+        each=tuple(body["each"].split(".")) if "each" in body else (),
+        at=body["at"],
+        needs=tuple(body.get("needs", [])),
+        check=body["check"],
+        message=body["message"],
+    )
+
+
+def cel_values(questions: tuple[Question, ...], answers: dict[str, Any]) -> dict[str, Any]:
+    """Answers as rules see them: null where not answered, lists of items in full, exact integers for numbers."""
+    values: dict[str, Any] = {}
+    for question in questions:
+        value = answers.get(question.name)
+        if question.kind == kinds.LIST:
+            values[question.name] = [cel_values(question.questions, item) for item in value or []]
+        elif value is None:
+            values[question.name] = [] if question.kind in ("file", "choices") else None
+        else:
+            values[question.name] = kinds.KINDS[question.kind].to_cel(value)
+    return values
+
+
+def scope(
+    questionnaire: Questionnaire, kind: str, answers: dict[str, Any], files: dict[str, list[dict[str, Any]]]
+) -> tuple[rules.Scope, dict[str, Any]]:
+    """Everything that a rule may name, for one kind of respondent; and the variables by themselves."""
+    values: dict[str, Any] = {"kind": kind, "limits": questionnaire.limits}
+    for step in questionnaire.steps:
+        values |= cel_values(step.questions, answers | files)
+    return rules.Scope(values), values
+
+
+def walk(questionnaire: Questionnaire, kind: str, answers: dict[str, Any]) -> Iterator[tuple[Step, Question, str, Any]]:
+    """Every question asked of a kind, in order of the form, with its path and answer (None: not answered).
+
+    Of a list, the list itself comes first (its value is the items), then the questions of each item.
+    """
+    for step in questionnaire.steps_for(kind):
+        for question in step.questions_for(kind):
+            yield from ((step, *found) for found in _walk(question, question.name, kind, answers.get(question.name)))
+
+
+def _walk(question: Question, path: str, kind: str, value: Any) -> Iterator[tuple[Question, str, Any]]:
+    yield question, path, value
+    if question.kind == kinds.LIST:
+        for index, item in enumerate(value or []):
+            for inner in question.questions_for(kind):
+                yield from _walk(inner, f"{path}-{index}-{inner.name}", kind, item.get(inner.name))
+
+
+def facts(questionnaire: Questionnaire, kind: str, answers: dict[str, Any]) -> dict[str, Any]:
+    """The values of the register's columns, canonical: money and decimals as strings, absent ones as null."""
+    from_rules, _ = scope(questionnaire, kind, answers, {})
+    return {c.name: _canonical(c.kind, from_rules.value(c.value)) for c in questionnaire.register}
+
+
+def _canonical(kind: str, value: Any) -> Any:
+    if value is None or kind not in ("money", "decimal", "percent"):
+        return value
+    if kind == "money":
+        sign, cents = ("-" if value < 0 else ""), abs(value)
+        return f"{sign}{cents // 100}.{cents % 100:02d}"
+    sign, parts = ("-" if value < 0 else ""), abs(value)
+    fraction = f"{parts % kinds.TEN_THOUSAND:04d}".rstrip("0")
+    return f"{sign}{parts // kinds.TEN_THOUSAND}" + (f".{fraction}" if fraction else "")
