@@ -30,13 +30,13 @@ def attach(
     """
     if not actor.may_edit(submission):
         raise Forbidden
-    try:
-        stored = files.put(stream, MAX_FILE)
-    except FileTooLarge as failure:
-        raise TooLarge from failure
     clean = documents.clean_name(name)[-NAME_LENGTH:]
     try:
-        document = documents.inspect(stored.path, clean)
+        with files.staged(stream, MAX_FILE) as staged:
+            media_type = documents.inspect(staged.path, clean)
+            files.keep(staged)
+    except FileTooLarge as failure:
+        raise TooLarge from failure
     except documents.Unacceptable as reason:
         raise FileRefused(reason.message, file=clean) from reason
     attachment = db.scalars(
@@ -45,9 +45,9 @@ def attach(
             submission_id=submission.id,
             question=question,
             name=clean,
-            sha256=stored.sha256,
-            size=stored.size,
-            media_type=document.media_type,
+            sha256=staged.sha256,
+            size=staged.size,
+            media_type=media_type,
             attached_by=actor.person_id,
         )
         .on_conflict_do_nothing()
@@ -55,10 +55,10 @@ def attach(
     ).one_or_none()
     live = of_submission(db, submission.id)  # counted after the insert, which locked the submission
     if attachment is None:
-        return next(a for a in live if (a.question, a.sha256) == (question, stored.sha256))
+        return next(a for a in live if (a.question, a.sha256) == (question, staged.sha256))
     if len(live) > MAX_FILES or sum(a.size for a in live) > MAX_TOTAL:
         raise TooManyFiles
-    audit.record(db, actor, "attachment.attached", submission, question=question, sha256=stored.sha256)
+    audit.record(db, actor, "attachment.attached", submission, question=question, sha256=staged.sha256)
     return attachment
 
 

@@ -4,6 +4,7 @@ Money is integer cents, decimals and percentages are integer ten-thousandths, so
 strings. What is not answered is null, a list without items is [].
 """
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -50,6 +51,9 @@ BUILT_IN = frozenset(
 )
 
 
+BOUND = re.compile(r"\.(?:map|all|exists|exists_one|filter)\(\s*(\w+)\s*,")  # variables that a macro binds
+
+
 class RuleInvalid(Exception):
     """An expression that cannot be compiled, or names what is not there."""
 
@@ -76,8 +80,8 @@ def compiled(source: str) -> cel.Program:
 def names(source: str) -> tuple[set[str], set[str]]:
     """The variables and functions that an expression uses (operators left out)."""
     program = compiled(source)
-    functions = {f for f in program.functions if f.isidentifier()}
-    return set(program.variables), functions - BUILT_IN
+    functions = {f for f in program.functions() if f.isidentifier()}
+    return set(program.variables()) - set(BOUND.findall(source)), functions - BUILT_IN
 
 
 class Scope:
