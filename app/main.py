@@ -20,7 +20,7 @@ from app.background import Background
 from app.deps import Portal
 from app.domain import audit, submissions
 from app.domain.errors import CrossSite, Invalid, NotFound, NotReady, Refused, TooLarge, refusal_of
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_
 from app.web import account, apply, calls, manage, pages, review, site, verify
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ async def _http(request: Request, failure: Exception) -> Response:
 async def _broken(request: Request, failure: Exception) -> Response:
     number = audit.request_id.get() or ""
     log.error("request %s failed", number, exc_info=failure)
-    return await _refused(request, Broken(Message(f"%(text)s\n\n{number}", {"text": Message(BROKEN, {})})))
+    return await _refused(request, Broken())
 
 
 class Doorman:
@@ -199,5 +199,3 @@ def _counted(receive: Receive) -> Receive:
         return message
 
     return counted
-
-

@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import ActorDep
+from app.domain import audit
 from app.domain.access import ANONYMOUS
 from app.domain.errors import CrossSite, Refused
 from app.infra import i18n, times
@@ -25,6 +26,7 @@ STATIC = ROOT / "app" / "static"
 MAX_FIELDS = 20_000
 MAX_FILES = 20
 MAX_TEXT = 1024 * 1024
+DAYS = i18n.N_("days")
 
 
 @cache
@@ -47,6 +49,7 @@ def _environment(language: str) -> Environment:
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
         "size": partial(_size, language),
+        "remaining": partial(_remaining, language),
         "integer": partial(format_decimal, locale=language),
     }
     return environment
@@ -57,6 +60,13 @@ def _size(language: str, number: int) -> str:
         if number >= scale:
             return f"{format_decimal(round(number / scale, 1), locale=language)} {unit}"
     return f"{number} bytes"
+
+
+def _remaining(language: str, left: timedelta) -> str:
+    """`12 days 03:04:05`, as the countdown writes it."""
+    seconds = max(0, int(left.total_seconds()))
+    days, rest = divmod(seconds, 86400)
+    return f"{days} {i18n.translate(language, DAYS)} {rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
 
 
 @cache
@@ -80,7 +90,9 @@ def language_of(request: Request) -> str:
     if actor.kind == "person":
         return str(actor.language)
     accepted = request.headers.get("accept-language", "")
-    first = next((part.strip()[:2].lower() for part in accepted.split(",") if part.strip()[:2].lower() in i18n.LANGUAGES), "en")
+    first = next(
+        (part.strip()[:2].lower() for part in accepted.split(",") if part.strip()[:2].lower() in i18n.LANGUAGES), "en"
+    )
     return first
 
 
@@ -169,6 +181,7 @@ def refused(request: Request, refusal: Refused) -> Response:
         releases_at=refusal.extra.get("releases_at"),
         sign_in=refusal.extra.get("sign_in"),
         reference=request.path_params.get("ref"),
+        number=audit.request_id.get() if refusal.status >= 500 else None,
     )
     if "retry_after" in refusal.extra:
         response.headers["Retry-After"] = str(refusal.extra["retry_after"])

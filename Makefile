@@ -1,0 +1,69 @@
+# Each target sets up what it needs and says what it does. `make help` lists them.
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= data
+BIN := .venv/bin
+STAMPS := .stamps
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench assets messages lock clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
+
+run: $(STAMPS)/run $(STAMPS)/assets $(STAMPS)/locales ## serve the demonstration on 127.0.0.1 (PORT=8000 DATA=data)
+	@PORT=$(PORT) DATA=$(DATA) exec $(BIN)/python -m app serve --demo --host 127.0.0.1 --port $(PORT)
+
+test: $(STAMPS)/test $(STAMPS)/assets $(STAMPS)/locales check ## every check and test, browser included
+	@CHROMIUM="$$($(BIN)/python tools/browser.py)" && export CHROMIUM && echo "Testing with $$CHROMIUM" && $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(STAMPS)/test ## format, lint, types and imports
+	$(BIN)/ruff format --check -q app tests migrations bench tools
+	$(BIN)/ruff check -q app tests migrations bench tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(STAMPS)/test $(STAMPS)/assets $(STAMPS)/locales ## the load drivers of bench/, with their ratio
+	$(BIN)/python -m bench.submit
+
+assets: $(STAMPS)/assets ## build the front end
+
+messages: $(STAMPS)/test ## collect sentences for the translators
+	$(BIN)/pybabel -q extract -F babel.cfg -k N_ --no-location --sort-output --project=eoi-portal -o locales/messages.pot .
+	for l in nl; do $(BIN)/pybabel -q update -N --no-fuzzy-matching --ignore-obsolete -i locales/messages.pot -d locales -l $$l; done
+	rm locales/messages.pot
+
+lock: $(STAMPS)/venv ## resolve the dependencies anew, with hashes
+	$(BIN)/pip install -q uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q --upgrade --extra build -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q --upgrade --extra build --extra test -o requirements/test.txt
+
+clean: ## remove what was built; data stay
+	rm -rf .venv .stamps node_modules app/static
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Making a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv"; rm -rf .venv; exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/run: $(STAMPS)/venv requirements/run.txt
+	@echo "Installing the locked packages (hashes checked)"
+	@$(BIN)/python -m pip install -q --require-hashes --no-deps --only-binary :all: -r requirements/run.txt
+	@touch $@
+
+$(STAMPS)/test: $(STAMPS)/venv requirements/test.txt
+	@echo "Installing the locked packages, those for tests included (hashes checked)"
+	@$(BIN)/python -m pip install -q --require-hashes --no-deps --only-binary :all: -r requirements/test.txt
+	@touch $@ $(STAMPS)/run
+
+$(STAMPS)/assets: $(shell find assets -type f) package-lock.json tools/assets.py | $(STAMPS)/run
+	@echo "Building the front end into app/static"
+	@$(BIN)/python tools/assets.py
+	@touch $@
+
+$(STAMPS)/locales: $(wildcard locales/*/LC_MESSAGES/*.po) | $(STAMPS)/run
+	@echo "Compiling the languages"
+	@$(BIN)/pybabel -q compile -d locales
+	@touch $@
