@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from babel.numbers import format_decimal
 from fastapi import Depends, Request
@@ -120,6 +120,19 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
 def redirect(path: str) -> RedirectResponse:
     """See other: after a post, the browser gets `path`."""
     return RedirectResponse(path, status_code=303)
+
+
+def download(content: bytes, media_type: str, name: str, inline: bool = False) -> Response:
+    """Bytes to keep or view, in a sandbox: never run as a page of this site."""
+    ascii_name = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in name)
+    disposition = f"{'inline' if inline else 'attachment'}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name)}"
+    headers = {
+        "Content-Disposition": disposition,
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def own_path(path: str) -> str:

@@ -1,0 +1,137 @@
+"""What goes on paper: receipt, blank form and dossier as the data that the PDF templates show."""
+
+from typing import Any
+
+from app.domain import kinds, questionnaire
+from app.domain.questionnaire import Question, Questionnaire
+from app.domain.receipts import NON_BINDING, RULE
+from app.infra import times
+from app.infra.i18n import N_, translate
+from app.models import Call, Version
+
+RECEIPT = N_("Receipt of an expression of interest")
+INTRO = N_("This expression of interest was received and stands. The signed JSON receipt proves it without us.")
+FORM_INTRO = N_("Closes %(closes)s. This is a reading copy: only what is submitted in the portal counts.")
+DOSSIER = N_("Dossier %(reference)s, version %(version)s")
+
+
+def text_of(texts: dict[str, str], language: str) -> str:
+    """A text of a call file in a language."""
+    return texts.get(language) or texts["en"]
+
+
+def files(questions: Questionnaire, version: Version, language: str) -> list[list[str]]:
+    """The files of a version: question, name, bytes and digest."""
+    return [
+        [text_of(questions.question(f["question"]).label, language), f["name"], f"{f['size']} bytes", f["sha256"]]
+        for f in version.files
+    ]
+
+
+def receipt(version: Version, questions: Questionnaire, language: str) -> dict[str, Any]:
+    """The data of templates/pdf/receipt.typ."""
+    said, t = version.receipt.body, lambda msgid: translate(language, msgid)
+    rows = [
+        [t(N_("Reference")), said["reference"]],
+        [t(N_("Version")), str(said["version"])],
+        [t(N_("Received")), times.brussels_and_utc(version.received_at, language, seconds=True)],
+        [t(N_("Call")), text_of(said["call_title"], language)],
+        [t(N_("Title")), said["title"]],
+        [t(N_("Organisation")), f"{said['organisation']['name']} ({said['organisation']['country']})"],
+        [t(N_("Submitted by")), " · ".join(filter(None, (said["submitter"]["name"], said["submitter"]["email"])))],
+        [t(N_("Signed in by")), said["submitter"]["login_assurance"]],
+        [t(N_("Definition")), said["definition"]],
+    ]
+    return {
+        "title": t(RECEIPT),
+        "intro": t(INTRO),
+        "footer": f"{said['reference']} · {said['issuer']}",
+        "lang": language,
+        "rows": rows,
+        "digest_label": t(N_("SHA-256 of the content")),
+        "digest": said["payload_sha256"],
+        "files_title": t(N_("Files")),
+        "files": files(questions, version, language),
+        "notes": [text_of(RULE, language), text_of(NON_BINDING, language)],
+        "signature_label": t(N_("Signature (Ed25519), whole in the JSON receipt")),
+        "signature": version.receipt.jws.rpartition(".")[2],
+    }
+
+
+def blank_form(call: Call, questions: Questionnaire, kind: str, language: str) -> dict[str, Any]:
+    """The data of templates/pdf/blank_form.typ: everything that is asked of one kind of respondent."""
+    closes = times.brussels_and_utc(call.closes_at, language)
+    respondent = questions.respondents[kind]
+    steps = [
+        {
+            "title": text_of(step.title, language),
+            "hint": text_of(step.hint, language) if step.hint else "",
+            "questions": [row for q in step.questions_for(kind) for row in _asked(q, kind, language, 0)],
+        }
+        for step in questions.steps_for(kind)
+    ]
+    return {
+        "title": f"{text_of(questions.title, language)} – {text_of(respondent.title, language)}",
+        "intro": [translate(language, FORM_INTRO, closes=closes), text_of(NON_BINDING, language)],
+        "footer": call.code,
+        "lang": language,
+        "steps": steps,
+    }
+
+
+def _asked(question: Question, kind: str, language: str, depth: int) -> list[dict[str, Any]]:
+    required = kind in question.required or question.min_items.get(kind, 0) > 0
+    mark = translate(language, N_("required to submit") if required else N_("optional"))
+    row = {
+        "label": text_of(question.label, language)
+        + (f" ({text_of(question.unit, language)})" if question.unit else ""),
+        "hint": text_of(question.hint, language) if question.hint else "",
+        "mark": mark,
+        "kind": question.kind,
+        "options": [text_of(o.label, language) for o in question.options],
+        "depth": depth,
+    }
+    inner = [r for q in question.questions_for(kind) for r in _asked(q, kind, language, depth + 1)]
+    return [row, *inner]
+
+
+def answers(questions: Questionnaire, kind: str, given: dict[str, Any], language: str) -> dict[str, list[list[str]]]:
+    """Label and shown answer of everything that was answered, by step; items of lists carry their number."""
+    shown: dict[str, list[list[str]]] = {}
+    for step, question, path, value in questionnaire.walk(questions, kind, given):
+        if value in (None, "", []) or question.kind == kinds.LIST:
+            continue
+        numbers = [int(part) + 1 for part in path.split("-") if part.isdigit()]
+        label = text_of(question.label, language)
+        prefix = f"{'.'.join(map(str, numbers))} " if numbers else ""
+        shown.setdefault(step.name, []).append([prefix + label, question.show(value, language)])
+    return shown
+
+
+def dossier(
+    version: Version, questions: Questionnaire, warnings: list[list[str]], marked: frozenset[str], language: str
+) -> dict[str, Any]:
+    """The data of templates/pdf/dossier.typ, grouped by the call's headings; `marked` steps are confidential."""
+    said, by_step = version.receipt.body, answers(questions, version.kind, version.answers, language)
+    mark = translate(language, N_("confidential"))
+    sections = []
+    for heading, title in questions.headings.items():
+        steps = [
+            {
+                "title": text_of(step.title, language),
+                "mark": mark if step.name in marked else "",
+                "answers": by_step[step.name],
+            }
+            for step in questions.steps_for(version.kind)
+            if step.heading == heading and step.name in by_step
+        ]
+        if steps:
+            sections.append({"heading": text_of(title, language), "steps": steps})
+    made = receipt(version, questions, language)
+    return made | {
+        "title": translate(language, DOSSIER, reference=said["reference"], version=said["version"]),
+        "subtitle": said["title"],
+        "sections": sections,
+        "warnings_title": translate(language, N_("Warnings and reasons")),
+        "warnings": warnings,
+    }

@@ -1,0 +1,50 @@
+"""/calls: what is open, who may respond, what is asked, until when; and the form to read on paper."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.deps import Db, PortalDep
+from app.domain import calls, prints
+from app.domain.errors import NotFound
+from app.domain.receipts import NON_BINDING, RULE
+from app.infra import pdf
+from app.web import pages
+from app.web.guards import Public
+
+router = APIRouter(prefix="/calls")
+
+
+@router.get("")
+def index(request: Request, actor: Public, db: Db) -> Response:
+    """Every call, the next to close first."""
+    now = calls.clock(db)
+    listed = [(call, calls.state(call, now), calls.questions(call)) for call in calls.all_calls(db)]
+    return pages.render(request, "calls/index.html", listed=listed)
+
+
+@router.get("/{code}")
+def show(request: Request, code: str, actor: Public, db: Db) -> Response:
+    """One call: for whom, until when, what is asked."""
+    call = calls.by_code(db, code)
+    return pages.render(
+        request,
+        "calls/show.html",
+        call=call,
+        state=calls.state(call, calls.clock(db)),
+        questions=calls.questions(call),
+        rule=RULE,
+        non_binding=NON_BINDING,
+    )
+
+
+@router.get("/{code}/form.pdf")
+def blank_form(request: Request, code: str, actor: Public, db: Db, portal: PortalDep, kind: str = "FC") -> Response:
+    """The whole form of one kind of respondent, to read or to discuss on paper."""
+    call = calls.by_code(db, code)
+    questions = calls.questions(call)
+    if kind not in questions.respondents:
+        raise NotFound
+    data = prints.blank_form(call, questions, kind, pages.language_of(request))
+    return pages.download(
+        pdf.render("blank_form", data, call.published_at), "application/pdf", f"{call.code}-{kind}.pdf", inline=True
+    )
