@@ -104,7 +104,9 @@ def call_check(file: Path) -> None:
 @call_app.command("publish")
 def call_publish(
     file: Path,
-    opens: Annotated[str, typer.Option(help="Instant with zone, or +N minutes|hours|days; default: now.")] = "+0 minutes",
+    opens: Annotated[
+        str, typer.Option(help="Instant with zone, or +N minutes|hours|days; default: now.")
+    ] = "+0 minutes",
     closes: Annotated[str, typer.Option(help="Likewise; default: the next day and time the file names.")] = "",
     code: Annotated[str | None, typer.Option(help="Publish under another code than the file's.")] = None,
     synthetic: Annotated[bool, typer.Option("--synthetic", help="Mark as rehearsal: nothing in it is real.")] = False,
@@ -265,11 +267,17 @@ def export(
 @app.command()
 def verify(
     files: list[Path],
-    keys_file: Annotated[Path | None, typer.Option("--keys", help="The portal's jwks.json; default: this portal's own.")] = None,
+    keys_file: Annotated[
+        Path | None, typer.Option("--keys", help="The portal's jwks.json; default: this portal's own.")
+    ] = None,
 ) -> None:
     """Check receipts offline. Exit 0 valid, 1 invalid, 2 cannot tell. Example: python -m app verify receipt.json"""
     try:
-        jwks = json.loads(keys_file.read_text()) if keys_file else server.own_jwks(Settings.from_env(os.environ, demo=True))
+        jwks = (
+            json.loads(keys_file.read_text())
+            if keys_file
+            else server.own_jwks(Settings.from_env(os.environ, demo=True))
+        )
     except (OSError, ValueError) as failure:
         refuse(f"The keys cannot be read: {failure}", 2)
     worst = 0
@@ -301,5 +309,3 @@ def invariants() -> None:
 def main() -> None:
     """The installed command `eoi`."""
     app(prog_name="eoi")
-
-

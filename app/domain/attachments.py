@@ -79,6 +79,14 @@ def detach(db: Session, actor: Actor, submission: Submission, attachment_id: uui
     audit.record(db, actor, "attachment.detached", submission, question=attachment.question, sha256=attachment.sha256)
 
 
+def one(db: Session, submission: Submission, attachment_id: uuid.UUID) -> Attachment:
+    """An attachment of this submission, detached or not; NotFound for any other."""
+    found = db.get(Attachment, attachment_id)
+    if found is None or found.submission_id != submission.id:
+        raise NotFound
+    return found
+
+
 def of_submission(db: Session, submission_id: uuid.UUID) -> list[Attachment]:
     """The live attachments of a draft, in order of arrival."""
     return list(

@@ -217,9 +217,9 @@ def _require(version: Version | None) -> Version:
 def _payload(
     submission: Submission, questions: Questionnaire, draft: Content, found: list[Finding], language: str
 ) -> dict[str, Any]:
-    """What the receipt's digest is taken over; the applicant can download exactly this."""
-    organisation = submission.organisation
+    """The content of a submit: what the receipt's digest is taken over."""
     asked = {q.name for step in questions.steps_for(submission.kind) for q in step.questions_for(submission.kind)}
+    organisation = submission.organisation
     return {
         "format": "eoi-submission/1",
         "call": submission.call.code,
@@ -231,7 +231,6 @@ def _payload(
             "name": organisation.name,
             "country": organisation.country,
             "registration_no": organisation.registration_no,
-            "state_code": organisation.state_code,
         },
         "answers": {name: value for name, value in draft.answers.items() if name in asked},
         "files": [{"question": question, **file} for question in sorted(draft.files) for file in draft.files[question]],
@@ -241,6 +240,24 @@ def _payload(
             if f.level == "warning"
         ],
     }
+
+
+def content_bytes(submission: Submission, version: Version) -> bytes:
+    """The canonical bytes of a version's content: their SHA-256 is the one on its receipt."""
+    said = version.receipt.body
+    content = {
+        "format": "eoi-submission/1",
+        "call": said["call"],
+        "definition": version.definition_digest,
+        "reference": submission.reference,
+        "kind": version.kind,
+        "language": version.language,
+        "organisation": said["organisation"],
+        "answers": version.answers,
+        "files": version.files,
+        "warnings": version.findings,
+    }
+    return receipts.canonical(content)
 
 
 def _accept(

@@ -136,7 +136,11 @@ def describe(request: Request, actor: Applicant) -> Response:
 
 
 def _organisation_form(
-    request: Request, organisation_id: uuid.UUID | None, values: dict[str, str], errors: dict[str, str], status: int = 200
+    request: Request,
+    organisation_id: uuid.UUID | None,
+    values: dict[str, str],
+    errors: dict[str, str],
+    status: int = 200,
 ) -> Response:
     countries = sorted(
         identifiers.country_names(pages.language_of(request)).items(), key=lambda entry: i18n.sort_key(entry[1])

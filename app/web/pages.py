@@ -40,6 +40,7 @@ def _environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_translations(i18n.catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.tests["match_digits"] = str.isdigit
     environment.globals |= {
         "language": language,
         "static": static,

@@ -125,5 +125,7 @@ def _shown(path: Path) -> dict[str, Any]:
     mail = email.message_from_bytes(path.read_bytes(), _class=EmailMessage, policy=email.policy.default)
     body = mail.get_body(("plain",))
     words = body.get_content() if body else ""
-    lines = [(line, pages.own_path(urlsplit(line).path) if line.startswith("http") else None) for line in words.splitlines()]
+    lines = [
+        (line, pages.own_path(urlsplit(line).path) if line.startswith("http") else None) for line in words.splitlines()
+    ]
     return {"to": mail["To"], "subject": mail["Subject"], "date": mail["Date"], "lines": lines}
