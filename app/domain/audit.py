@@ -35,3 +35,17 @@ def record(db: Session, actor: Acts, name: str, submission: Submission | None = 
             request_id=request_id.get(),
         )
     )
+
+
+def record_call(db: Session, actor: Acts, name: str, call_id: uuid.UUID, **detail: Any) -> None:
+    """Write down that `actor` did `name` to a whole call, such as an export."""
+    db.add(
+        Event(
+            name=name,
+            person_id=actor.person_id,
+            api_key_id=actor.api_key_id,
+            call_id=call_id,
+            detail=detail,
+            request_id=request_id.get(),
+        )
+    )

@@ -67,6 +67,7 @@ def body(
             "name": organisation.name,
             "country": organisation.country,
             "registration_no": organisation.registration_no,
+            "state_code": organisation.state_code,
         },
         "submitter": {"name": name, "email": email, "login_assurance": "e-mail link"},
         "received_at": times.iso(version.received_at),

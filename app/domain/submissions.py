@@ -231,6 +231,7 @@ def _payload(
             "name": organisation.name,
             "country": organisation.country,
             "registration_no": organisation.registration_no,
+            "state_code": organisation.state_code,
         },
         "answers": {name: value for name, value in draft.answers.items() if name in asked},
         "files": [{"question": question, **file} for question in sorted(draft.files) for file in draft.files[question]],
@@ -344,6 +345,18 @@ def version(db: Session, submission: Submission, number: int) -> Version:
             .where(Version.submission_id == submission.id, Version.number == number)
             .options(joinedload(Version.receipt), joinedload(Version.submitter))
         )
+    )
+
+
+def accepted(db: Session, reference: str, digest: str) -> Version | None:
+    """The version with this reference and content digest (SHA-256, hex); None tells nothing about either alone."""
+    wanted = references.normalised(reference)
+    return db.scalar(
+        select(Version)
+        .join(Submission)
+        .where(Submission.reference == wanted, Version.payload_sha256 == digest)
+        .order_by(Version.number)
+        .limit(1)
     )
 
 

@@ -1,7 +1,5 @@
 """/account: sign in by e-mail link, who I am, my organisations and colleagues, my sessions."""
 
-import hashlib
-import hmac
 import re
 import secrets
 import uuid
@@ -37,12 +35,6 @@ def is_email(text: str) -> bool:
     return len(text) <= 254 and EMAIL.fullmatch(text) is not None and text.isascii()
 
 
-def network(request: Request, portal: Portal) -> str:
-    """The caller's network address, as a keyed hash: enough to count by, useless to read."""
-    host = request.client.host if request.client else "unknown"
-    return hmac.new(portal.settings.secret_key.encode(), host.encode(), hashlib.sha256).hexdigest()[:32]
-
-
 @router.get("/sign-in")
 def sign_in(request: Request, actor: Public, next: str = "/apply") -> Response:
     """Ask for an e-mail address to send a link to."""
@@ -60,7 +52,7 @@ def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal:
         return pages.render(request, "account/sign_in.html", 422, email=email, next=path, errors=errors)
     browser = request.cookies.get(BROWSER) or secrets.token_urlsafe(32)
     language = pages.language_of(request)
-    accounts.request_link(db, email, browser, network(request, portal), portal.settings.base_url, language, path)
+    accounts.request_link(db, email, browser, pages.network(request), portal.settings.base_url, language, path)
     response = pages.render(request, "account/link_sent.html", email=email)
     _set(response, portal, BROWSER, browser, timedelta(days=1))
     return response

@@ -1,5 +1,6 @@
 """What all pages share: rendering, reading a posted form, redirects, and the page of a refusal."""
 
+import hashlib
 import hmac
 import json
 from datetime import datetime, timedelta
@@ -116,6 +117,13 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         )
     )
     return HTMLResponse(page, status_code=status, headers={"Cache-Control": "no-store", "Content-Language": language})
+
+
+def network(request: Request) -> str:
+    """The caller's network address, as a keyed hash: enough to count by, useless to read."""
+    host = request.client.host if request.client else "unknown"
+    secret = request.app.state.portal.settings.secret_key
+    return hmac.new(secret.encode(), host.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def redirect(path: str) -> RedirectResponse:

@@ -111,6 +111,26 @@ def security(actor: Public, portal: PortalDep) -> Response:
     )
 
 
+@router.get("/api/v1/docs")
+def api_docs(request: Request, actor: Public) -> Response:
+    """The API described as a page of our own: static, accessible, without anybody else's scripts."""
+    described = request.app.state.api.openapi()
+    routes = [
+        (method.upper(), path, route)
+        for path, methods in described["paths"].items()
+        for method, route in methods.items()
+    ]
+    return pages.render(
+        request,
+        "site/api.html",
+        described=described,
+        routes=routes,
+        schemas=described["components"]["schemas"],
+        meanings=request.app.state.api.state.meanings,
+        base_url=request.app.state.portal.settings.base_url,
+    )
+
+
 @router.get("/demo/mail")
 def demo_mail(request: Request, actor: Public, portal: PortalDep) -> Response:
     """The mails that the demonstration sent, newest first. There is no such page outside it."""

@@ -1,0 +1,262 @@
+"""The API for EuroHPC, read-only: calls, submissions after the cutoff, files, the whole as a stream, and checking receipts."""
+
+import base64
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Path, Query, Request
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+
+from app.api import problems, schemas
+from app.api.credentials import Anyone, Counted, FileReader, Reader
+from app.deps import Db, PortalDep
+from app.domain import audit, calls, dossiers, exports, oversight, receipts, schema
+from app.domain.access import Actor
+from app.domain.errors import NotFound
+from app.infra import times
+from app.infra.times import BRUSSELS
+from app.models import Call
+
+Code = Annotated[str, Path(max_length=62, examples=["aigf-eoi"])]
+Ref = Annotated[str, Path(max_length=20, examples=["0KQ3V-9XM2T-7RWC"])]
+
+MAX_PAGE = 200
+PROBLEM: dict[str, Any] = {"model": schemas.Problem, "content": {problems.MEDIA_TYPE: {}}}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problem documents that a route may answer with."""
+    meaning = {
+        400: "The request is malformed.",
+        401: "No valid key was given.",
+        403: "The key lacks the scope, or the call has not closed (`releases_at`).",
+        404: "Not there, or not for this key.",
+        416: "The range lies outside the file.",
+        422: "A parameter or the body is not as described.",
+        429: "Too many requests: wait `Retry-After` seconds.",
+    }
+    return {status: PROBLEM | {"description": meaning[status]} for status in statuses}
+
+
+KEYED = refusals(400, 401, 403, 404, 422, 429)
+router = APIRouter()
+
+
+def _call(db: Db, actor: Actor, code: str) -> Call:
+    """A call that the key is for; any other is not there."""
+    if code not in actor.call_codes:
+        raise NotFound
+    return calls.by_code(db, code)
+
+
+def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
+    here = f"/api/v1/calls/{call.code}"
+    return {
+        "code": call.code,
+        "title": calls.questions(call).title,
+        "state": calls.state(call, now),
+        "opens_at": times.iso(call.opens_at),
+        "closes_at": times.iso(call.closes_at),
+        "zone": call.zone,
+        "is_synthetic": call.is_synthetic,
+        "definition": call.definition_digest,
+        "counts": {"submitted": tally.submitted, "withdrawn": tally.withdrawn, "released": tally.released},
+        "last_received_at": times.iso(tally.last_received_at) if tally.last_received_at else None,
+        "now": times.iso(now),
+        "links": {
+            "schema": f"{here}/schema.json?kind=FC",
+            "submissions": f"{here}/submissions",
+            "export": f"{here}/export.ndjson",
+        },
+    }
+
+
+@router.get("/time", response_model=schemas.Time, tags=["public"], responses=refusals(429))
+def time(actor: Anyone, portal: PortalDep) -> Response:
+    """The portal's clock, which decides on the cutoff. No key needed."""
+    now = portal.now()
+    body = {
+        "now": times.iso(now),
+        "unix_ms": int(now.timestamp() * 1000),
+        "zone": "Europe/Brussels",
+        "local": now.astimezone(BRUSSELS).isoformat(timespec="milliseconds"),
+    }
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@router.post(
+    "/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429)
+)
+def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) -> dict[str, Any]:
+    """Check a receipt against this portal's keys, old ones included. No key needed; nothing is stored."""
+    verdict = receipts.verify(document, portal.signer.jwks())
+    return {"outcome": verdict.outcome, "sentence": {lang: verdict.sentence.text(lang) for lang in ("en", "nl")}}
+
+
+@router.get("/calls", response_model=schemas.Calls, tags=["calls"], responses=refusals(400, 401, 403, 429))
+def list_calls(actor: Reader, db: Db) -> dict[str, Any]:
+    """The calls that the key is for, with their windows and counts."""
+    found = [call for call in calls.all_calls(db) if call.code in actor.call_codes]
+    tallies, now = oversight.tallies(db, found), calls.clock(db)
+    return {"items": [_shown(call, tallies[call.id], now) for call in found]}
+
+
+@router.get("/calls/{code}", response_model=schemas.Call, tags=["calls"], responses=KEYED)
+def show_call(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
+    """One call: window, zone, state, counts, digest of its definition."""
+    call = _call(db, actor, code)
+    return _shown(call, oversight.tallies(db, [call])[call.id], calls.clock(db))
+
+
+@router.get("/calls/{code}/schema.json", tags=["calls"], responses=KEYED)
+def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> dict[str, Any]:
+    """JSON Schema (2020-12) of the answers of one kind of respondent: MS, FC or OO."""
+    questions = calls.questions(_call(db, actor, code))
+    if kind not in questions.respondents:
+        raise NotFound
+    return schema.json_schema(questions, kind)
+
+
+@router.get("/calls/{code}/submissions", response_model=schemas.Items, tags=["submissions"], responses=KEYED)
+def list_submissions(
+    request: Request,
+    response: Response,
+    code: Code,
+    actor: Reader,
+    db: Db,
+    cursor: Annotated[str, Query(max_length=20, description="`next` holds it; leave out to start.")] = "",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Submissions a page.")] = 100,
+) -> dict[str, Any]:
+    """What was submitted, consented to and not withdrawn, a page at a time, in order of reference. After the cutoff only."""
+    call = _call(db, actor, code)
+    dossiers.require_closed(db, call)
+    if cursor and not all(c.isalnum() or c == "-" for c in cursor):
+        raise problems.CursorInvalid
+    found = dossiers.page(db, actor, call, limit + 1, cursor)
+    following = None
+    if len(found) > limit:
+        following = f"/api/v1/calls/{code}/submissions?cursor={found[limit - 1][0].reference}&limit={limit}"
+        response.headers["Link"] = f'<{following}>; rel="next"'
+    response.headers["Cache-Control"] = "private, no-store"
+    items = [
+        {
+            "reference": s.reference,
+            "version": v.number,
+            "kind": v.kind,
+            "title": v.title,
+            "organisation": v.receipt.body["organisation"]["name"],
+            "received_at": times.iso(v.received_at),
+            "payload_sha256": v.payload_sha256,
+            "url": f"/api/v1/submissions/{s.reference}",
+        }
+        for s, v in found[:limit]
+    ]
+    audit.record_call(db, actor, "register.read", call.id, rows=len(items))
+    return {"items": items, "next": following}
+
+
+@router.get("/submissions/{ref}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED)
+def show_submission(request: Request, ref: Ref, actor: Reader, db: Db) -> Response:
+    """The version that counts, grouped by the headings of Art. 12b(19). `ETag` changes only with the content."""
+    return _submission(request, ref, None, actor, db)
+
+
+@router.get(
+    "/submissions/{ref}/versions/{number}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED
+)
+def show_version(
+    request: Request, ref: Ref, number: Annotated[int, Path(ge=1, le=100_000)], actor: Reader, db: Db
+) -> Response:
+    """One version, by its number, as it was accepted."""
+    return _submission(request, ref, number, actor, db)
+
+
+def _submission(request: Request, ref: str, number: int | None, actor: Actor, db: Db) -> Response:
+    submission, version = dossiers.load(db, actor, ref, number)
+    last = dossiers.last_number(db, submission)
+    tag = f'"{version.payload_sha256}-{version.number}-{last}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    questions = calls.questions_of(db, version.definition_digest)
+    return JSONResponse(dossiers.document(questions, submission, version, last), headers=headers)
+
+
+@router.get(
+    "/submissions/{ref}/attachments/{sha256}",
+    tags=["submissions"],
+    response_class=Response,
+    responses=KEYED | refusals(416) | {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "A range."}},
+)
+def attachment(
+    ref: Ref,
+    sha256: Annotated[str, Path(pattern=schemas.SHA256)],
+    actor: FileReader,
+    db: Db,
+    portal: PortalDep,
+) -> Response:
+    """The bytes of a file. `Range` is understood; `ETag` is the SHA-256."""
+    _, file = dossiers.file_of(db, actor, ref, sha256)
+    headers = {
+        "ETag": f'"{sha256}"',
+        "Cache-Control": "private, no-cache",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
+    }
+    return FileResponse(
+        portal.files.path(sha256), media_type=file["media_type"], filename=file["name"], headers=headers
+    )
+
+
+@router.get(
+    "/calls/{code}/export.ndjson",
+    tags=["submissions"],
+    response_class=Response,
+    responses=KEYED | {200: {"content": {"application/x-ndjson": {}}}},
+)
+def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
+    """Every submission, a line each, streamed; the last line is the manifest with count and SHA-256 of the lines before."""
+    call = _call(db, actor, code)
+    dossiers.require_closed(db, call)
+    exports.record(db, actor, call, "ndjson")
+
+    def lines() -> Iterator[bytes]:
+        with portal.sessions.begin() as own:
+            yield from exports.ndjson(own, actor, calls.by_code(own, code))
+
+    return StreamingResponse(
+        lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"}
+    )
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request, actor: Anyone) -> Response:
+    """The description for machines."""
+    return JSONResponse(request.app.openapi())
+
+
+def create_api() -> FastAPI:
+    """The API as an application of its own, to be mounted at /api/v1."""
+    api = FastAPI(
+        title="Expression of interest portal",
+        version="1.0.0",
+        description="What was submitted to the portal, for EuroHPC. Content is released when a call closes.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    api.include_router(router)
+    problems.install(api)
+    api.state.meanings = problems.MEANINGS
+
+    def described() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            made = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
+            made["servers"] = [{"url": "/api/v1"}]
+            api.openapi_schema = made
+        return api.openapi_schema
+
+    api.openapi = described  # type: ignore[method-assign]
+    return api

@@ -1,0 +1,181 @@
+"""What staff and export clients read: a submission as a document by the headings of Art. 12b(19), each read on record."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, joinedload
+
+from app.domain import access, audit, calls, references
+from app.domain.access import Actor
+from app.domain.errors import CallNotClosed, NotFound
+from app.domain.questionnaire import Questionnaire, Step
+from app.infra import times
+from app.models import Call, Submission, Version
+
+FORMAT = "eoi-export/1"
+HEADINGS = ("envelope", "technical", "impact", "financial")
+
+
+BATCH = 100
+
+
+def require_closed(db: Session, call: Call) -> None:
+    """CallNotClosed, with the instant of release, while the content of a call is sealed."""
+    if calls.state(call, calls.clock(db)) != "closed":
+        raise CallNotClosed(call.closes_at)
+
+
+def load(db: Session, actor: Actor, reference: str, number: int | None = None) -> tuple[Submission, Version]:
+    """A dossier for staff or an export client, the standing version or an earlier one; its reading is put on record.
+
+    NotFound when the actor may not see it; CallNotClosed before the cutoff to those who may see it afterwards.
+    """
+    wanted = references.normalised(reference)
+    found = db.execute(access.dossiers(actor).where(Submission.reference == wanted)).one_or_none()
+    if found is None:
+        _refuse_early(db, actor, wanted)
+        raise NotFound
+    submission, version = found
+    if number is not None and number != version.number:
+        earlier = db.scalar(
+            select(Version).where(Version.submission_id == submission.id, Version.number == number)
+        )
+        if earlier is None:
+            raise NotFound
+        version = earlier
+    audit.record(db, actor, "dossier.read", submission, version=version.number)
+    return submission, version
+
+
+def _refuse_early(db: Session, actor: Actor, reference: str | None) -> None:
+    submission = db.scalar(select(Submission).where(Submission.reference == reference)) if reference else None
+    in_scope = submission is not None and (actor.is_staff() or submission.call.code in actor.call_codes)
+    if submission is not None and in_scope:
+        require_closed(db, submission.call)
+
+
+def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Submission, dict[str, Any]]:
+    """A file of a dossier by its digest, only if one of the dossier's versions holds it; its reading is put on record."""
+    submission, _ = load(db, actor, reference)
+    for version in earlier_versions(db, submission):
+        for file in version.files:
+            if file["sha256"] == sha256:
+                audit.record(db, actor, "attachment.read", submission, sha256=sha256)
+                return submission, file
+    raise NotFound
+
+
+def earlier_versions(db: Session, submission: Submission) -> list[Version]:
+    """All versions of a submission, the newest first."""
+    return list(
+        db.scalars(
+            select(Version)
+            .where(Version.submission_id == submission.id)
+            .options(joinedload(Version.receipt), joinedload(Version.submitter))
+            .order_by(Version.number.desc())
+        )
+    )
+
+
+def batches(db: Session, actor: Actor, call: Call, after: str = "") -> Iterator[list[tuple[Submission, Version]]]:
+    """All dossiers of a call that the actor may read, in order of reference, a batch at a time."""
+    while True:
+        rows = page(db, actor, call, BATCH, after)
+        if not rows:
+            return
+        yield rows
+        after = rows[-1][0].reference
+        db.expunge_all()
+
+
+def page(db: Session, actor: Actor, call: Call, limit: int, after: str = "") -> list[tuple[Submission, Version]]:
+    """At most `limit` dossiers of a call with references beyond `after`."""
+    statement = (
+        access.dossiers(actor)
+        .where(Submission.call_id == call.id, Submission.reference > after)
+        .options(joinedload(Version.receipt))
+        .order_by(Submission.reference)
+        .limit(limit)
+    )
+    return [(submission, version) for submission, version in db.execute(statement)]
+
+
+def marked_steps(questions: Questionnaire, version: Version) -> frozenset[str]:
+    """The steps that count as confidential: the submitter's own marks, or the call's defaults where none were given."""
+    name = questions.uses.get("confidentiality")
+    if name and name in version.answers:
+        return frozenset(version.answers[name])
+    return frozenset(step.name for step in questions.steps if step.confidential)
+
+
+def warnings(questions: Questionnaire, version: Version) -> list[dict[str, Any]]:
+    """The warnings that the version was accepted with, their text from the call, their reasons from the submitter."""
+    rules = {rule.name: rule for rule in questions.rules}
+    found = []
+    for given in version.findings:
+        rule = rules.get(given["code"])
+        question = given["path"].split("-", 1)[0]
+        section = next((s.name for s in questions.steps for q in s.questions if q.name == question), None)
+        found.append({**given, "section": section, "message": rule.message if rule else None})
+    return found
+
+
+def document(questions: Questionnaire, submission: Submission, version: Version, last: int) -> dict[str, Any]:
+    """The dossier as machines get it, grouped by the call's headings. `last` is the number of the standing version."""
+    marked = marked_steps(questions, version)
+    return {
+        "format": FORMAT,
+        "call": submission.call.code,
+        "definition": version.definition_digest,
+        "reference": submission.reference,
+        "version": version.number,
+        "is_standing": version.number == last,
+        "is_synthetic": submission.call.is_synthetic,
+        "kind": version.kind,
+        "language": version.language,
+        "title": version.title,
+        "organisation": version.receipt.body["organisation"],
+        "received_at": times.iso(version.received_at),
+        "payload_sha256": version.payload_sha256,
+        **{heading: _sections(questions, version, heading, marked) for heading in HEADINGS},
+        "files": [_file(questions, submission, file, marked) for file in version.files],
+        "warnings": warnings(questions, version),
+        "facts": version.facts,
+        "receipt": {"jws": version.receipt.jws},
+    }
+
+
+def _sections(questions: Questionnaire, version: Version, heading: str, marked: frozenset[str]) -> dict[str, Any]:
+    sections = {}
+    for step in questions.steps_for(version.kind):
+        answers = _answers(step, version)
+        if step.heading == heading and answers:
+            sections[step.name] = {"title": step.title, "confidential": step.name in marked, "answers": answers}
+    return sections
+
+
+def _answers(step: Step, version: Version) -> dict[str, Any]:
+    names = [q.name for q in step.questions_for(version.kind)]
+    return {name: version.answers[name] for name in names if name in version.answers}
+
+
+def _file(
+    questions: Questionnaire, submission: Submission, file: dict[str, Any], marked: frozenset[str]
+) -> dict[str, Any]:
+    step = questions.step_of(file["question"])
+    return {
+        "question": file["question"],
+        "section": step.name,
+        "confidential": step.name in marked,
+        "name": file["name"],
+        "media_type": file["media_type"],
+        "size": file["size"],
+        "sha256": file["sha256"],
+        "url": f"/api/v1/submissions/{submission.reference}/attachments/{file['sha256']}",
+    }
+
+
+def last_number(db: Session, submission: Submission) -> int:
+    """The number of the version that counts."""
+    return db.scalar(select(func.max(Version.number)).where(Version.submission_id == submission.id)) or 0

@@ -1,0 +1,69 @@
+"""/verify: check a receipt, or ask whether a reference with a digest was accepted; no login, and nothing learnt by guessing."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from app.deps import Db, PortalDep
+from app.domain import receipts, submissions, throttle
+from app.infra.i18n import Message, N_
+from app.web import pages
+from app.web.guards import Public
+
+router = APIRouter(prefix="/verify")
+
+LIMIT = 1024 * 1024
+CHECKS = 60  # a quarter of an hour, from one network address
+NOT_JSON = N_("This is not a JSON receipt. Choose the file that you downloaded from the receipt page, or paste its text.")
+NO_MATCH = N_("No accepted version has this reference and this SHA-256.")
+MATCH = N_("Accepted: version %(number)s, received %(at)s.")
+
+
+@router.get("")
+def ask(request: Request, actor: Public) -> Response:
+    """Two forms: a receipt, or a reference and a digest."""
+    return _page(request)
+
+
+def _page(request: Request, verdict: str = "", outcome: str = "", **values: str) -> Response:
+    return pages.render(
+        request,
+        "verify/index.html",
+        200,
+        verdict=verdict,
+        outcome=outcome,
+        reference=values.get("reference", ""),
+        digest=values.get("digest", ""),
+    )
+
+
+@router.post("")
+def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """Say whether the receipt is valid, or the pair known."""
+    throttle.hit(db, f"verify:{pages.network(request)}", CHECKS, timedelta(minutes=15))
+    language = pages.language_of(request)
+    if reference := pages.field(form, "reference", 40):
+        digest = pages.field(form, "digest", 100).lower()
+        found = submissions.accepted(db, reference, digest)
+        message = Message(NO_MATCH)
+        if found:
+            at = pages.times.brussels_and_utc(found.received_at, language, seconds=True)
+            message = Message(MATCH, {"number": found.number, "at": at})
+        return _page(request, message.text(language), "valid" if found else "unknown", reference=reference, digest=digest)
+    try:
+        document: Any = json.loads(_given(form))
+    except (ValueError, RecursionError):
+        return _page(request, Message(NOT_JSON).text(language), "invalid")
+    verdict = receipts.verify(document, portal.signer.jwks())
+    return _page(request, verdict.sentence.text(language), verdict.outcome)
+
+
+def _given(form: pages.FormData) -> bytes:
+    upload = form.get("file")
+    if isinstance(upload, UploadFile) and upload.filename:
+        return upload.file.read(LIMIT)
+    return pages.field(form, "receipt", LIMIT).encode()
