@@ -2,7 +2,6 @@
 
 import json
 import os
-
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -75,6 +75,7 @@ def create_app(portal: Portal) -> FastAPI:
         app.include_router(room.router)
     api = create_api()
     api.state.portal = portal
+    app.state.api = api
     app.mount("/api/v1", api)
     if pages.STATIC.exists():
         app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")

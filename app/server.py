@@ -123,7 +123,7 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
         refuse_powers(urls.app, demo)
         if demo:
             demonstration.prepare(make_portal(settings, urls.app), urls.owner)
-            demonstration.announce(settings, urls)
+            demonstration.announce(settings)
         os.environ |= {"DATABASE_URL": urls.app, "EOI_PARENT": str(os.getpid())}
         os.environ.pop("DATABASE_OWNER_URL", None)
         uvicorn.run(

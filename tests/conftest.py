@@ -97,7 +97,9 @@ def client(portal: Portal) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def committed_portal(cluster: Cluster, settings: Settings, signer: Signer, files: FileStore, tmp_path: Path) -> Iterator[Portal]:
+def committed_portal(
+    cluster: Cluster, settings: Settings, signer: Signer, files: FileStore, tmp_path: Path
+) -> Iterator[Portal]:
     """A portal on a database of its own, where transactions really commit."""
     name = clone(cluster, f"eoi_{secrets.token_hex(6)}")
     engine = database.engine(cluster.app_url(name))
@@ -136,5 +138,3 @@ def sign_in(portal: Portal, db: Session) -> Callable[[TestClient, str], str]:
         return found[1]
 
     return go
-
-

@@ -71,7 +71,11 @@ def owner(db: Session) -> Iterator[None]:
 
 
 def call(
-    db: Session, closes_in: float = 3600, opens_in: float = -3600, code: str | None = None, of: dict[str, Any] | None = None
+    db: Session,
+    closes_in: float = 3600,
+    opens_in: float = -3600,
+    code: str | None = None,
+    of: dict[str, Any] | None = None,
 ) -> Call:
     """A published call whose window is given in seconds from now."""
     with owner(db):
@@ -171,7 +175,10 @@ def attach(db: Session, files: FileStore, actor: Actor, case: Submission, questi
 
 def version_of(db: Session, case: Submission) -> Version:
     """The last version of a case."""
-    return db.scalars(select(Version).where(Version.submission_id == case.id).order_by(Version.number.desc())).first() or _none()
+    return (
+        db.scalars(select(Version).where(Version.submission_id == case.id).order_by(Version.number.desc())).first()
+        or _none()
+    )
 
 
 def _none() -> Version:

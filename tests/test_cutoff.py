@@ -62,7 +62,9 @@ def prepare(portal: Portal, code: str, number: int) -> list[tuple[Any, str]]:
     with portal.sessions.begin() as db:
         call = calls.by_code(db, code)
         for i in range(number):
-            case, actor = make.submission(db, call, make.person(db, f"p{i}@firm.example"), contact_email=f"p{i}@firm.example")
+            case, actor = make.submission(
+                db, call, make.person(db, f"p{i}@firm.example"), contact_email=f"p{i}@firm.example"
+            )
             ready.append((actor, case.reference))
     return ready
 
@@ -95,7 +97,9 @@ def test_what_python_foretells_the_database_decides(
     call = make.call(db)
     with make.owner(db):
         db.execute(
-            text("update call set opens_at = clock_timestamp() + :o, closes_at = clock_timestamp() + :c where id = :id"),
+            text(
+                "update call set opens_at = clock_timestamp() + :o, closes_at = clock_timestamp() + :c where id = :id"
+            ),
             {"o": opens, "c": closes, "id": call.id},
         )
     db.expire(call)
@@ -292,7 +296,9 @@ def test_eight_different_submits_at_once_are_numbered_without_gaps(committed_por
         with portal.sessions.begin() as db:
             case = submissions.load(db, actor, reference)
             db.execute(
-                text("update draft set answers = answers || jsonb_build_object('title', cast(:t as text)) where submission_id = :s and step = 'summary'"),
+                text(
+                    "update draft set answers = answers || jsonb_build_object('title', cast(:t as text)) where submission_id = :s and step = 'summary'"
+                ),
                 {"t": f"Title {i}", "s": case.id},
             )
         return press_submit(portal, actor, reference, f"key {i}")
@@ -319,7 +325,9 @@ def test_a_submit_that_waits_for_the_lock_is_judged_by_the_clock_after_the_wait(
         waiting = pool.submit(press_submit, portal, actor, reference, "key")
         with engine.connect() as watcher:  # until the submit is seen to wait
             while not watcher.execute(
-                text("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+                text(
+                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+                )
             ).scalar_one():
                 watcher.rollback()
         holder.commit()

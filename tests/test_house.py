@@ -33,7 +33,11 @@ GUARDS = {*guards.GUARDS, *credentials.GUARDS}
 
 def test_imports_go_down() -> None:
     done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
@@ -129,7 +133,10 @@ def test_every_command_has_an_example() -> None:
 
 def test_templates_compile_with_strict_undefined() -> None:
     environment = Environment(
-        loader=FileSystemLoader(pages.TEMPLATES), undefined=StrictUndefined, extensions=["jinja2.ext.i18n"], autoescape=True
+        loader=FileSystemLoader(pages.TEMPLATES),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
     )
     names = environment.list_templates(extensions=["html"])
     assert names
@@ -138,7 +145,9 @@ def test_templates_compile_with_strict_undefined() -> None:
 
 
 def test_no_template_holds_inline_script_or_style() -> None:
-    inline = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/json\")|<style|\sstyle=\"|\son[a-z]+=\"", re.IGNORECASE)
+    inline = re.compile(
+        r"<script(?![^>]*\bsrc=)(?![^>]*type=\"application/json\")|<style|\sstyle=\"|\son[a-z]+=\"", re.IGNORECASE
+    )
     assert [str(p) for p in pages.TEMPLATES.rglob("*.html") if inline.search(p.read_text())] == []
 
 
@@ -155,9 +164,18 @@ def test_the_models_are_what_the_migrations_make(cluster: Cluster, shared_databa
     made = {t: {c["name"] for c in found.get_columns(t)} for t in found.get_table_names() if t != "alembic_version"}
     assert made == {t.name: {c.name for c in t.columns} for t in Base.metadata.sorted_tables}
     with engine.connect() as connection:
-        constraints = set(connection.execute(text("select conname from pg_constraint where contype in ('c', 'u')")).scalars())
-        indexes = set(connection.execute(text("select indexname from pg_indexes where schemaname = 'public'")).scalars())
-    declared = {str(c.name) for t in Base.metadata.sorted_tables for c in t.constraints if c.name and str(c.name)[:3] not in ("pk_", "fk_")}
+        constraints = set(
+            connection.execute(text("select conname from pg_constraint where contype in ('c', 'u')")).scalars()
+        )
+        indexes = set(
+            connection.execute(text("select indexname from pg_indexes where schemaname = 'public'")).scalars()
+        )
+    declared = {
+        str(c.name)
+        for t in Base.metadata.sorted_tables
+        for c in t.constraints
+        if c.name and str(c.name)[:3] not in ("pk_", "fk_")
+    }
     assert declared <= constraints | indexes
     assert {str(i.name) for t in Base.metadata.sorted_tables for i in t.indexes} <= indexes
     assert set(errors.CONSTRAINTS) <= constraints | indexes

@@ -54,5 +54,3 @@ def hashes(folder: Path) -> dict[str, str]:
 
 if __name__ == "__main__":
     main()
-
-

@@ -24,7 +24,15 @@ def fetched() -> str | None:
         return None
     roots = [Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH", Path.home() / ".cache" / "ms-playwright"))]
     roots.append(Path.home() / "Library" / "Caches" / "ms-playwright")
-    return next((str(p) for root in roots for p in sorted(root.glob("chromium-*/chrome-*/*")) if p.name in ("chrome", "Chromium")), None)
+    return next(
+        (
+            str(p)
+            for root in roots
+            for p in sorted(root.glob("chromium-*/chrome-*/*"))
+            if p.name in ("chrome", "Chromium")
+        ),
+        None,
+    )
 
 
 def installed() -> str | None:
@@ -43,7 +51,9 @@ def main() -> None:
     """Print the path of a browser."""
     path = found() or fetched() or installed()
     if path is None:
-        sys.exit("The tests walk through the pages in Chromium, and none could be found or installed. Install one, or set CHROMIUM.")
+        sys.exit(
+            "The tests walk through the pages in Chromium, and none could be found or installed. Install one, or set CHROMIUM."
+        )
     print(path)
 
 

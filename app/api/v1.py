@@ -85,9 +85,7 @@ def time(actor: Anyone, portal: PortalDep) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-@router.post(
-    "/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429)
-)
+@router.post("/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429))
 def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) -> dict[str, Any]:
     """Check a receipt against this portal's keys, old ones included. No key needed; nothing is stored."""
     verdict = receipts.verify(document, portal.signer.jwks())
@@ -187,7 +185,9 @@ def _submission(request: Request, ref: str, number: int | None, actor: Actor, db
     "/submissions/{ref}/attachments/{sha256}",
     tags=["submissions"],
     response_class=Response,
-    responses=KEYED | refusals(416) | {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "A range."}},
+    responses=KEYED
+    | refusals(416)
+    | {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "A range."}},
 )
 def attachment(
     ref: Ref,
@@ -225,9 +225,7 @@ def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
         with portal.sessions.begin() as own:
             yield from exports.ndjson(own, actor, calls.by_code(own, code))
 
-    return StreamingResponse(
-        lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"}
-    )
+    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -1,6 +1,7 @@
 """Who people are: sign-in by e-mail link, sessions, organisations and colleagues, staff, and the keys of machines."""
 
 import hashlib
+import re
 import secrets
 import uuid
 from datetime import timedelta
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.domain import audit, outbox, throttle
 from app.domain.access import ANONYMOUS, SYSTEM, Actor, Belonging
 from app.domain.errors import Forbidden, LinkInvalid, NotFound
-from app.infra.i18n import Message, N_, translate
+from app.infra.i18n import N_, Message, translate
 from app.models import Membership, Organisation, Person, SignIn, SignInLink
 
 LINK_LIVES = timedelta(minutes=15)
@@ -20,6 +21,8 @@ SESSION_IDLES = timedelta(hours=2)
 SEEN_EVERY = timedelta(minutes=1)
 LINKS_PER_EMAIL = 5
 LINKS_PER_ADDRESS = 50
+
+EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]{2,63}")
 
 LINK_SUBJECT = N_("Your sign-in link for the expression of interest portal")
 LINK_TEXT = N_(
@@ -31,6 +34,11 @@ INVITED_TEXT = N_(
     "Hello,\n\n%(inviter)s gave you access as %(role)s to %(organisation)s. Sign in with this e-mail address:\n\n"
     "%(link)s\n"
 )
+
+
+def is_email(text: str) -> bool:
+    """Whether `text` has the shape of an address that mail can be sent to."""
+    return len(text) <= 254 and EMAIL.fullmatch(text) is not None and text.isascii()
 
 
 def hashed(secret: str) -> str:

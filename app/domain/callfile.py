@@ -34,8 +34,30 @@ RESPONDENT = {"title": TEXT, "hint": TEXT, "open_to": str}
 OPTION = {"value": str, "label": TEXT}
 LIMIT = {"kind": str, "value": str}
 OPTIONAL = frozenset(
-    "hint for confidential required required_when max_length unit min max places options default item min_items max_items"
-    " each needs sum limits rules register questions".split()
+    [
+        "hint",
+        "for",
+        "confidential",
+        "required",
+        "required_when",
+        "max_length",
+        "unit",
+        "min",
+        "max",
+        "places",
+        "options",
+        "default",
+        "item",
+        "min_items",
+        "max_items",
+        "each",
+        "needs",
+        "sum",
+        "limits",
+        "rules",
+        "register",
+        "questions",
+    ]
 )
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from app.domain.questionnaire import Questionnaire
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -14,6 +13,7 @@ from sqlalchemy.orm import Session
 from app.domain import audit, questionnaire
 from app.domain.access import SYSTEM, is_withdrawn
 from app.domain.errors import NotFound
+from app.domain.questionnaire import Questionnaire
 from app.models import Call, Definition, Draft, Submission, Version
 
 State = Literal["upcoming", "open", "closed"]

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from app.infra.i18n import N_, Message
 from sqlalchemy.exc import DBAPIError
+
+from app.infra.i18n import N_, Message
 
 
 class Refused(Exception):

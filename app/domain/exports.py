@@ -87,9 +87,7 @@ def cell(kind: str, value: Any, language: str) -> Any:
     return value
 
 
-def csv_lines(
-    db: Session, actor: Actor, call: Call, query: register.Query, language: str
-) -> Iterator[bytes]:
+def csv_lines(db: Session, actor: Actor, call: Call, query: register.Query, language: str) -> Iterator[bytes]:
     """The register as CSV for spreadsheets: UTF-8 with BOM, semicolons, formulas made harmless."""
     columns = register.columns(calls.questions(call))
     buffer = io.StringIO()
@@ -176,9 +174,7 @@ def write(db: Session, files: FileStore, call: Call, format: str, path: Path, ac
         write_zip(db, files, actor, call, draft)
     else:
         streams = {"json": as_json, "ndjson": ndjson}
-        made = (
-            csv_lines(db, actor, call, query, "en") if format == "csv" else streams[format](db, actor, call)
-        )
+        made = csv_lines(db, actor, call, query, "en") if format == "csv" else streams[format](db, actor, call)
         with draft.open("wb") as file:
             file.writelines(made)
     draft.replace(path)

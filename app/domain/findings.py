@@ -7,7 +7,7 @@ from typing import Any
 from app.domain import kinds, questionnaire
 from app.domain.questionnaire import Question, Questionnaire, Rule, Step, Text
 from app.domain.rules import Scope
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_, Message
 
 REQUIRED = N_("Answer this question.")
 CHOOSE = N_("Choose an answer.")

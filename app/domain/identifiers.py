@@ -14,7 +14,37 @@ from stdnum.eu import nace, vat
 from stdnum.exceptions import ValidationError
 from stdnum.util import get_cc_module
 
-EU27 = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())
+EU27 = frozenset(
+    [
+        "AT",
+        "BE",
+        "BG",
+        "CY",
+        "CZ",
+        "DE",
+        "DK",
+        "EE",
+        "ES",
+        "FI",
+        "FR",
+        "GR",
+        "HR",
+        "HU",
+        "IE",
+        "IT",
+        "LT",
+        "LU",
+        "LV",
+        "MT",
+        "NL",
+        "PL",
+        "PT",
+        "RO",
+        "SE",
+        "SI",
+        "SK",
+    ]
+)
 EEA_OTHER = frozenset({"IS", "LI", "NO"})
 KVK = re.compile(r"[0-9]{8}")
 LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
@@ -22,7 +52,7 @@ PIC = re.compile(r"[0-9]{9}")
 EUID = re.compile(r"([A-Z]{2})[A-Z0-9]{1,10}\.[^\s]{1,60}")
 NL_POSTCODE = re.compile(r"[1-9][0-9]{3} ?(?!SA|SD|SS)[A-Z]{2}")
 DATA = Path(__file__).parent / "data"
-NOT_COUNTRIES = frozenset("AC CP CQ DG EA EU EZ IC QO TA UN XA XB XK ZZ".split())
+NOT_COUNTRIES = frozenset(["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"])
 
 # Register numbers by country, where stdnum has a module of exactly that register.
 REGISTERS = {

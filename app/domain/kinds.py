@@ -13,7 +13,7 @@ from babel.numbers import NumberFormatError, format_decimal, get_decimal_symbol,
 from stdnum.eu import vat
 
 from app.domain import identifiers
-from app.infra.i18n import Message, N_, translate
+from app.infra.i18n import N_, Message, translate
 
 TEN_THOUSAND = 10_000
 MAX_DIGITS = 18

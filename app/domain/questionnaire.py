@@ -58,6 +58,22 @@ class Question:
 
 
 @dataclass(frozen=True)
+class _Nothing:
+    """Stands for a question where a bare value is shown."""
+
+    places: int = 4
+    min: str | None = None
+    max: str | None = None
+    max_length: int = 200
+    options: tuple[Option, ...] = ()
+
+
+def show_value(kind: str, value: Any, language: str) -> str:
+    """A value of a kind as a person reads it, where no question is at hand: a column of the register."""
+    return kinds.KINDS[kind].show(value, _Nothing(), language)
+
+
+@dataclass(frozen=True)
 class Step:
     """One page of the form; its `heading` is one of Art. 12b(19), or the envelope."""
 

@@ -47,7 +47,7 @@ def _read_all(
             value: Any = _read_items(question, path, kind, posted, language, unread)
         else:
             value = _read_one(question, path, posted, language, unread)
-        if value is not None and value != [] or question.kind == kinds.LIST:
+        if (value is not None and value != []) or question.kind == kinds.LIST:
             answers[question.name] = value
     return answers
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import rfc8785
 
 from app.infra import signing, times
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_, Message
 from app.infra.signing import Signer
 from app.models import Submission, Version
 

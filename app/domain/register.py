@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Numeric, Select, and_, cast, func, or_, select
+from sqlalchemy import Boolean, ColumnElement, Numeric, Select, and_, cast, func, or_
 from sqlalchemy.orm import Session
 
 from app.domain import access, calls

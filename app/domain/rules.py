@@ -46,8 +46,31 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
 }
 BUILT_IN = frozenset(
-    "size has all exists exists_one map filter contains startsWith endsWith matches int uint double string max min"
-    " type duration timestamp bool bytes dyn".split()
+    [
+        "size",
+        "has",
+        "all",
+        "exists",
+        "exists_one",
+        "map",
+        "filter",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "matches",
+        "int",
+        "uint",
+        "double",
+        "string",
+        "max",
+        "min",
+        "type",
+        "duration",
+        "timestamp",
+        "bool",
+        "bytes",
+        "dyn",
+    ]
 )
 
 

@@ -25,7 +25,7 @@ from app.domain.errors import (
 )
 from app.domain.findings import Finding
 from app.domain.questionnaire import Questionnaire
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_, Message
 from app.infra.signing import Signer
 from app.models import Attempt, Call, Draft, Person, Receipt, Submission, Version, Withdrawal
 

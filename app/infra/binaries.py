@@ -7,7 +7,10 @@ import pwd
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,19 @@ def _make_account() -> None:
         f"PostgreSQL never runs as root, and the account {ACCOUNT} for it could not be made ({why}): start as a "
         "normal user, or set DATABASE_URL and DATABASE_OWNER_URL."
     )
+
+
+@contextmanager
+def known(folder: Path, runner: Account) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How to tell a child a folder that it owns, but may not be let through to by the folders above: by its number."""
+    if not runner.switches or sys.platform != "linux":
+        yield str(folder), {"cwd": "/"}
+        return
+    number = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{number}", {"cwd": "/", "pass_fds": (number,)}
+    finally:
+        os.close(number)
 
 
 def find(runner: Account, major: int | None, shelf: Path = SHELF) -> Programs:

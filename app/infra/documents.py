@@ -10,7 +10,7 @@ from typing import Any
 
 import pikepdf
 
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_, Message
 
 MAX_UNPACKED = 500 * 1024 * 1024
 MAX_ENTRIES = 5_000
@@ -23,7 +23,9 @@ ACTIONS = frozenset({"/JavaScript", "/Launch", "/ImportData", "/SubmitForm", "/R
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 EMPTY = N_("%(name)s was not added: it is empty. Save it again and add it.")
-WRONG_SORT = N_("%(name)s was not added: only PDF, XLSX, ODS, PNG and JPEG can be read here. Save it as PDF and add that.")
+WRONG_SORT = N_(
+    "%(name)s was not added: only PDF, XLSX, ODS, PNG and JPEG can be read here. Save it as PDF and add that."
+)
 NOT_AS_NAMED = N_("%(name)s was not added: its content is not what its name says. Open it, save it anew, and add that.")
 DAMAGED = N_("%(name)s was not added: it is damaged or cut off. Open it, save it anew, and add that.")
 ENCRYPTED = N_("%(name)s was not added: it is protected by a password. Save it without one and add that.")
@@ -154,7 +156,9 @@ def _xlsx(path: Path, name: str) -> None:
     with _package(path, name) as package:
         types = _member(package, "[Content_Types].xml", name)
         names = [n.lower() for n in package.namelist()]
-        if b"macroEnabled" in types or any("vbaproject" in n or "/activex/" in n or "/macrosheets/" in n for n in names):
+        if b"macroEnabled" in types or any(
+            "vbaproject" in n or "/activex/" in n or "/macrosheets/" in n for n in names
+        ):
             raise Unacceptable(MACROS, name)
         if b"spreadsheetml.sheet.main+xml" not in types:
             raise Unacceptable(NOT_AS_NAMED, name)

@@ -7,7 +7,6 @@ import pwd
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -186,9 +185,11 @@ class Cluster:
             shutil.rmtree(new, ignore_errors=True)
             new.mkdir(mode=0o700)
             runner.give(new)
-            command = [programs.path("initdb"), "-D", _seen_from_within(new, runner), "-U", SUPERUSER]
-            command += ["--auth-local=peer", "--auth-host=reject", "--data-checksums", "--encoding=UTF8", *locale]
-            made = subprocess.run(command, cwd=new, capture_output=True, text=True, check=False, **runner.popen)  # noqa: S603 (no shell; nothing from outside)
+            with binaries.known(new, runner) as (name, how):
+                command = [programs.path("initdb"), "-D", name, "-U", SUPERUSER, "--data-checksums", *locale]
+                command += ["--encoding=UTF8", "--auth-local=peer", "--auth-host=reject"]
+                how |= runner.popen
+                made = subprocess.run(command, capture_output=True, text=True, check=False, **how)  # noqa: S603 (no shell; nothing from outside)
             if made.returncode == 0:
                 new.rename(self.data)
                 os.sync()
@@ -228,14 +229,13 @@ class Cluster:
     def _launch(self, programs: Programs, runner: Account) -> None:
         """Start the postmaster and wait until it answers; again while the children of a killed one are dying."""
         sockets = "../sockets" if self.sockets.parent == self.folder else str(self.sockets)
-        command = [programs.path("postgres"), "-D", _seen_from_within(self.data, runner)]
-        for name, value in {**SETTINGS, "unix_socket_directories": sockets}.items():
-            command += ["-c", f"{name}={value}"]
+        options = [f"--{name}={value}" for name, value in {**SETTINGS, "unix_socket_directories": sockets}.items()]
         deadline = time.monotonic() + PATIENCE
         while True:
-            with self._open_log(runner) as log:
+            with self._open_log(runner) as log, binaries.known(self.data, runner) as (name, how):
                 start = log.tell()
-                self._process = leash.tied(command, cwd=self.data, stdout=log, **runner.popen)
+                command = [programs.path("postgres"), "-D", name, *options]
+                self._process = leash.tied(command, stdout=log, **how, **runner.popen)
             if self._await(self._process):
                 break
             with (self.folder / "log").open(errors="replace") as said:
@@ -287,8 +287,3 @@ def _locales(major: int) -> list[list[str]]:
     if major < 17:
         return plain
     return [["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"], *plain]
-
-
-def _seen_from_within(folder: Path, runner: Account) -> str:
-    """How the child names its working folder: it may own that without being allowed through the folders above it."""
-    return "/proc/self/cwd" if runner.switches and sys.platform == "linux" else str(folder)

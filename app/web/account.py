@@ -1,6 +1,5 @@
 """/account: sign in by e-mail link, who I am, my organisations and colleagues, my sessions."""
 
-import re
 import secrets
 import uuid
 from datetime import timedelta
@@ -13,14 +12,13 @@ from app.deps import Db, Portal, PortalDep, cookie_name
 from app.domain import accounts, identifiers
 from app.domain.errors import NotFound
 from app.infra import i18n
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_, Message
 from app.web import pages
 from app.web.guards import Applicant, Public
 
 router = APIRouter(prefix="/account")
 
 BROWSER = "browser"
-EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]{2,63}")
 ROLES = ("owner", "editor", "viewer")
 
 EMAIL_WRONG = N_("Give an e-mail address such as name@example.eu.")
@@ -28,11 +26,6 @@ NAME_MISSING = N_("Give the name of the organisation as it stands in the registe
 COUNTRY_MISSING = N_("Choose the country in which the organisation is established.")
 KVK_WRONG = N_("A KvK number has 8 digits, for example 12345678.")
 ROLE_MISSING = N_("Choose what your colleague may do.")
-
-
-def is_email(text: str) -> bool:
-    """Whether `text` has the shape of an address that mail can be sent to."""
-    return len(text) <= 254 and EMAIL.fullmatch(text) is not None and text.isascii()
 
 
 @router.get("/sign-in")
@@ -47,7 +40,7 @@ def sign_in(request: Request, actor: Public, next: str = "/apply") -> Response:
 def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
     """Send the link; the answer is the same for every address."""
     email, path = pages.field(form, "email", 300), pages.own_path(pages.field(form, "next", 2000))
-    if not is_email(email):
+    if not accounts.is_email(email):
         errors = {"email": Message(EMAIL_WRONG, {}).text(pages.language_of(request))}
         return pages.render(request, "account/sign_in.html", 422, email=email, next=path, errors=errors)
     browser = request.cookies.get(BROWSER) or secrets.token_urlsafe(32)
@@ -231,7 +224,7 @@ def invite(
     """Give a colleague a role."""
     email, role = pages.field(form, "email", 300), pages.field(form, "role", 20)
     language, errors = pages.language_of(request), {}
-    if not is_email(email):
+    if not accounts.is_email(email):
         errors["email"] = Message(EMAIL_WRONG, {}).text(language)
     if role not in ROLES:
         errors["role"] = Message(ROLE_MISSING, {}).text(language)

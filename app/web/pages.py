@@ -131,17 +131,21 @@ def redirect(path: str) -> RedirectResponse:
     return RedirectResponse(path, status_code=303)
 
 
-def download(content: bytes, media_type: str, name: str, inline: bool = False) -> Response:
-    """Bytes to keep or view, in a sandbox: never run as a page of this site."""
+def sandbox(name: str, inline: bool = False) -> dict[str, str]:
+    """Headers of a file that is kept or viewed, never run as a page of this site."""
     ascii_name = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in name)
-    disposition = f"{'inline' if inline else 'attachment'}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name)}"
-    headers = {
-        "Content-Disposition": disposition,
+    kind = "inline" if inline else "attachment"
+    return {
+        "Content-Disposition": f"{kind}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name)}",
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    return Response(content, media_type=media_type, headers=headers)
+
+
+def download(content: bytes, media_type: str, name: str, inline: bool = False) -> Response:
+    """Bytes to keep or view, in a sandbox."""
+    return Response(content, media_type=media_type, headers=sandbox(name, inline))
 
 
 def own_path(path: str) -> str:

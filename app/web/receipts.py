@@ -84,6 +84,5 @@ def attachment(ref: str, attachment_id: uuid.UUID, actor: Applicant, db: Db, por
     case = submissions.load(db, actor, ref)
     found = attachments.one(db, case, attachment_id)
     audit.record(db, actor, "attachment.read", case, sha256=found.sha256)
-    sandbox = pages.download(b"", found.media_type, found.name).headers
-    kept = {k: v for k, v in sandbox.items() if k not in ("content-length", "content-type")}
-    return FileResponse(portal.files.path(found.sha256), media_type=found.media_type, headers=kept)
+    headers = pages.sandbox(found.name)
+    return FileResponse(portal.files.path(found.sha256), media_type=found.media_type, headers=headers)

@@ -10,7 +10,7 @@ from app.domain import findings, identifiers, kinds, questionnaire, reading
 from app.domain.questionnaire import Question, Questionnaire, Step
 from app.domain.reading import Reading
 from app.infra import documents
-from app.infra.i18n import Message, N_, sort_key, translate
+from app.infra.i18n import N_, Message, sort_key, translate
 
 SELECT_FROM = 7  # choices longer than this become a select
 OWN_FIELDS = frozenset({"csrf_token", "revision", "action"})

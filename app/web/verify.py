@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.deps import Db, PortalDep
 from app.domain import receipts, submissions, throttle
-from app.infra.i18n import Message, N_
+from app.infra.i18n import N_, Message
 from app.web import pages
 from app.web.guards import Public
 
@@ -18,7 +18,9 @@ router = APIRouter(prefix="/verify")
 
 LIMIT = 1024 * 1024
 CHECKS = 60  # a quarter of an hour, from one network address
-NOT_JSON = N_("This is not a JSON receipt. Choose the file that you downloaded from the receipt page, or paste its text.")
+NOT_JSON = N_(
+    "This is not a JSON receipt. Choose the file that you downloaded from the receipt page, or paste its text."
+)
 NO_MATCH = N_("No accepted version has this reference and this SHA-256.")
 MATCH = N_("Accepted: version %(number)s, received %(at)s.")
 
@@ -53,7 +55,9 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
         if found:
             at = pages.times.brussels_and_utc(found.received_at, language, seconds=True)
             message = Message(MATCH, {"number": found.number, "at": at})
-        return _page(request, message.text(language), "valid" if found else "unknown", reference=reference, digest=digest)
+        return _page(
+            request, message.text(language), "valid" if found else "unknown", reference=reference, digest=digest
+        )
     try:
         document: Any = json.loads(_given(form))
     except (ValueError, RecursionError):

@@ -1,0 +1,138 @@
+"""The demonstration: people, calls and a dozen synthetic submissions, all made through the domain like any other."""
+
+import os
+import secrets
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from app.deps import Portal
+from app.domain import accounts, attachments, callfile, calls, keys, prints, submissions
+from app.domain.access import SYSTEM, Actor
+from app.infra import database, pdf
+from app.models import Call, Person
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+CALL = ROOT / "calls" / "aigf-eoi.yaml"
+SAMPLES = ROOT / "calls" / "samples" / "aigf-eoi.yaml"
+REHEARSAL = "aigf-rehearsal"
+COMPANY, STATE = "company@demo.example", "ministry@demo.example"
+STAFF = {"reviewer@demo.example": "reviewer", "coordinator@demo.example": "coordinator", "admin@demo.example": "admin"}
+
+
+def prepare(portal: Portal, owner_url: str) -> None:
+    """Make what is not there yet. A second start finds everything and does nothing."""
+    key_file = portal.settings.data / "demo-api-key"
+    with portal.sessions.begin() as db:
+        if db.scalar(select(Call).where(Call.code == REHEARSAL)) is not None and key_file.exists():
+            return
+        for email, role in STAFF.items():
+            accounts.invite_staff(db, email, role, name=email.split("@")[0].title())
+        _person(db, COMPANY, "Demo Company")
+        accounts.invite_state(db, SYSTEM, "NL", "Ministerie van Economische Zaken", STATE, portal.settings.base_url)
+    definition = callfile.load(CALL)
+    code = str(definition["code"])
+    _publish(owner_url, definition, code)
+    _publish(owner_url, definition, REHEARSAL, synthetic=True)
+    with portal.sessions.begin() as db:
+        _fill(portal, db, calls.by_code(db, REHEARSAL))
+    _close(owner_url, REHEARSAL)
+    with portal.sessions.begin() as db:
+        key = keys.issue(
+            db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL], ["submissions:read", "attachments:read"]
+        )[1]
+    handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(key)
+
+
+def announce(settings: Settings) -> None:
+    """Say how to get in."""
+    key = (settings.data / "demo-api-key").read_text()
+    base = settings.base_url
+    print(
+        f"""
+The portal is at {base}
+  as a company       sign in at {base}/account/sign-in as {COMPANY}, or any other address
+  as a member state  sign in as {STATE}
+  as RVO staff       sign in as {", ".join(STAFF)}
+  the mails          {base}/demo/mail shows them: the sign-in links are there
+  as EuroHPC         curl -H "Authorization: Bearer {key}" {base}/api/v1/calls/{REHEARSAL}/submissions
+Ctrl-C stops it; the data stay in {settings.data}
+""",
+        flush=True,
+    )
+
+
+def _publish(owner_url: str, definition: dict[str, Any], code: str, synthetic: bool = False) -> None:
+    engine = database.engine(owner_url)
+    with database.sessions(engine).begin() as db:
+        if db.scalar(select(Call).where(Call.code == code)) is None:
+            now = calls.clock(db)
+            closes_at = calls.next_occurrence(definition["closes"], definition["zone"], now)
+            calls.publish(db, definition, now, now + timedelta(hours=1) if synthetic else closes_at, code, synthetic)
+    engine.dispose()
+
+
+def _close(owner_url: str, code: str) -> None:
+    """End the rehearsal now that its submissions are in, as the owner: nobody is waiting for its deadline."""
+    engine = database.engine(owner_url)
+    with database.sessions(engine).begin() as db:
+        db.execute(text("update call set closes_at = clock_timestamp() where code = :code"), {"code": code})
+    engine.dispose()
+
+
+def samples() -> dict[str, Any]:
+    """The synthetic answers beside the call file."""
+    found: dict[str, Any] = yaml.safe_load(SAMPLES.read_text(encoding="utf-8"))
+    return found
+
+
+def _fill(portal: Portal, db: Session, call: Call) -> None:
+    given = samples()
+    for number, variant in enumerate(given["variants"], start=1):
+        kind, name = variant["kind"], variant["organisation"]
+        email = f"sample{number}@demo.example"
+        actor = _person(db, email, f"Sample {number}")
+        if kind == "MS":
+            accounts.invite_state(db, SYSTEM, variant["country"], name, email, portal.settings.base_url)
+        else:
+            accounts.describe_organisation(db, actor, name, variant["country"], None)
+        db.flush()
+        actor = accounts.actor_for(db, db.get_one(Person, actor.person_id))
+        case = submissions.start(db, actor, call, actor.memberships[0].organisation_id, kind)
+        fill(db, actor, case, given, variant, email)
+        for question, names in given["files"].get(kind, {}).items():
+            for file in names:
+                attachments.attach(db, portal.files, actor, case, question, file, BytesIO(_document(call, kind)))
+        submissions.submit(db, actor, case, secrets.token_hex(8), "en", portal.signer, portal.settings.base_url)
+        db.flush()
+
+
+def fill(db: Session, actor: Actor, case: Any, given: dict[str, Any], variant: dict[str, Any], email: str) -> None:
+    """Save the sample answers of a kind step by step, with the changes of a variant."""
+    changes = variant.get("changes", {}) | {"contact_email": email}
+    for step, answers in given[case.kind].items():
+        changed = {name: value for name, value in changes.items() if name in answers}
+        submissions.save_step(db, actor, case, step, 0, answers | changed, {})
+    submissions.save_step(db, actor, case, submissions.CHECK, 0, variant.get("reasons", {}), {})
+
+
+def _person(db: Session, email: str, name: str) -> Actor:
+    person = accounts.find_person(db, email)
+    if person is None:
+        person = Person(email=email, name=name, email_verified_at=func.clock_timestamp())
+        db.add(person)
+        db.flush()
+    return accounts.actor_for(db, person)
+
+
+def _document(call: Call, kind: str) -> bytes:
+    """A real PDF to attach: the blank form of the call itself."""
+    return pdf.render("blank_form", prints.blank_form(call, calls.questions(call), kind, "en"), call.opens_at)

@@ -1,0 +1,170 @@
+"""/manage: calls and counts, people, keys, the audit trail, submit attempts, outgoing mail."""
+
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.deps import Db, PortalDep
+from app.domain import accounts, calls, identifiers, keys, oversight
+from app.domain.access import STAFF_RANK
+from app.domain.accounts import is_email
+from app.domain.errors import Invalid
+from app.infra.i18n import N_, Message
+from app.web import pages
+from app.web.guards import Admin, Coordinator, Reviewer
+
+router = APIRouter(prefix="/manage")
+
+WRONG_PERSON = N_("Give an e-mail address and a role.")
+WRONG_STATE = N_("Give a member state, the name of the authority, and an e-mail address.")
+WRONG_KEY = N_("Give the key a name, and choose at least one call and one scope.")
+
+
+@router.get("")
+def index(request: Request, actor: Reviewer, db: Db) -> Response:
+    """The calls with their windows and counts."""
+    listed, now = calls.all_calls(db), calls.clock(db)
+    return pages.render(
+        request,
+        "manage/index.html",
+        listed=[(call, calls.state(call, now), calls.questions(call)) for call in listed],
+        tallies=oversight.tallies(db, listed),
+    )
+
+
+@router.get("/people")
+def people(request: Request, actor: Coordinator, db: Db) -> Response:
+    """Staff, and the accounts of member states."""
+    return _people(request, db)
+
+
+def _people(request: Request, db: Db, problem: str = "", status: int = 200) -> Response:
+    names = identifiers.country_names(pages.language_of(request))
+    return pages.render(
+        request,
+        "manage/people.html",
+        status,
+        staff=oversight.staff(db),
+        states=oversight.state_accounts(db),
+        countries=sorted(((c, names[c]) for c in identifiers.EU27), key=lambda entry: entry[1]),
+        roles=list(STAFF_RANK),
+        problem=Message(problem).text(pages.language_of(request)) if problem else "",
+    )
+
+
+@router.post("/people")
+def invite_staff(request: Request, form: pages.Form, actor: Admin, db: Db) -> Response:
+    """Give somebody a staff role."""
+    email, role = pages.field(form, "email", 300), pages.field(form, "role", 20)
+    if not is_email(email) or role not in STAFF_RANK:
+        return _people(request, db, WRONG_PERSON, 422)
+    accounts.invite_staff(db, email, role, actor, pages.field(form, "name", 200))
+    return pages.redirect("/manage/people")
+
+
+@router.post("/people/{person_id}/end")
+def end_role(person_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db) -> Response:
+    """Take a staff role away and end that person's sessions."""
+    accounts.end_staff_role(db, actor, person_id)
+    return pages.redirect("/manage/people")
+
+
+@router.post("/states")
+def invite_state(request: Request, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
+    """Open the account of a member state, or invite one more person to it."""
+    state, authority, email = (pages.field(form, name, 300) for name in ("state", "authority", "email"))
+    if state not in identifiers.EU27 or not authority or not is_email(email):
+        return _people(request, db, WRONG_STATE, 422)
+    accounts.invite_state(db, actor, state, authority, email, portal.settings.base_url)
+    return pages.redirect("/manage/people")
+
+
+@router.get("/keys")
+def list_keys(request: Request, actor: Admin, db: Db) -> Response:
+    """The keys of machines."""
+    return _keys(request, db)
+
+
+def _keys(request: Request, db: Db, status: int = 200, **shown: Any) -> Response:
+    context = {"text_of_key": "", "problem": ""} | shown
+    return pages.render(
+        request,
+        "manage/keys.html",
+        status,
+        keys=keys.all_keys(db),
+        listed=calls.all_calls(db),
+        scopes=keys.SCOPES,
+        **context,
+    )
+
+
+@router.post("/keys")
+def issue_key(request: Request, form: pages.Form, actor: Admin, db: Db) -> Response:
+    """Issue a key; the page of this answer is the only one that shows it."""
+    name = pages.field(form, "name", 100)
+    codes = [c.code for c in calls.all_calls(db) if c.code in form.getlist("call")]
+    scopes = [s for s in keys.SCOPES if s in form.getlist("scope")]
+    if not (name and codes and scopes):
+        problem = Message(WRONG_KEY).text(pages.language_of(request))
+        return _keys(request, db, 422, problem=problem)
+    _, text = keys.issue(db, actor, name, codes, scopes)
+    return _keys(request, db, text_of_key=text)
+
+
+@router.post("/keys/{key_id}/revocation")
+def revoke_key(key_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db) -> Response:
+    """Make a key useless."""
+    keys.revoke(db, actor, key_id)
+    return pages.redirect("/manage/keys")
+
+
+@router.get("/audit")
+def audit_trail(
+    request: Request,
+    actor: Coordinator,
+    db: Db,
+    person: str = "",
+    reference: str = "",
+    name: str = "",
+    older: str = "",
+) -> Response:
+    """The audit trail, newest first."""
+    values = [value.replace("\x00", "")[:200] for value in (person, reference, name)]
+    listing = oversight.trail(db, *values, older=older)
+    return pages.render(
+        request,
+        "manage/audit.html",
+        listing=listing,
+        names=oversight.event_names(db),
+        person=values[0],
+        reference=values[1],
+        name=values[2],
+    )
+
+
+@router.get("/attempts")
+def attempts(request: Request, actor: Coordinator, db: Db, call: str = "", older: str = "") -> Response:
+    """Every press on submit in a call, accepted or not."""
+    listed = calls.all_calls(db)
+    if not listed:
+        raise Invalid
+    chosen = calls.by_code(db, call) if call else listed[0]
+    return pages.render(
+        request, "manage/attempts.html", listing=oversight.attempts(db, chosen, older), listed=listed, chosen=chosen
+    )
+
+
+@router.get("/mail")
+def mail(request: Request, actor: Coordinator, db: Db, state: str = "", older: str = "") -> Response:
+    """The outgoing mail and how far it got."""
+    listing = oversight.mails(db, state, older)
+    return pages.render(request, "manage/mail.html", listing=listing, counts=oversight.mail_counts(db), state=state)
+
+
+@router.post("/mail/{message_id}/retry")
+def send_again(message_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+    """Try a mail again that was given up."""
+    oversight.send_again(db, actor, message_id)
+    return pages.redirect("/manage/mail")
