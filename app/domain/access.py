@@ -68,12 +68,12 @@ last_number = (
 )
 
 
-def own_submissions(actor: Actor) -> Select[tuple[Submission]]:
+def own_submissions(actor: Actor) -> Select[Submission]:
     """The cases of the organisations that the actor is a member of."""
     return select(Submission).where(Submission.organisation_id.in_([m.organisation_id for m in actor.memberships]))
 
 
-def standing_versions() -> Select[tuple[Submission, Version]]:
+def standing_versions() -> Select[Submission, Version]:
     """Each submission with the version that counts, its last one, whether or not withdrawn."""
     return (
         select(Submission, Version)
@@ -82,7 +82,7 @@ def standing_versions() -> Select[tuple[Submission, Version]]:
     )
 
 
-def dossiers(actor: Actor) -> Select[tuple[Submission, Version]]:
+def dossiers(actor: Actor) -> Select[Submission, Version]:
     """The submissions whose content the actor may read as staff or as an export client: of closed calls only.
 
     Staff see all, withdrawn ones marked. A key sees the calls it is scoped to, and there what was submitted, not

@@ -132,8 +132,8 @@ def counts(db: Session, call: Call) -> Counts:
     )
     day = func.date_trunc("day", Version.received_at, call.zone)
     return Counts(
-        started={kind: number for kind, number in started},
-        submitted={kind: number for kind, number in submitted},
+        started=dict(started),
+        submitted=dict(submitted),
         withdrawn=db.scalar(
             select(func.count()).select_from(Submission).where(Submission.call_id == call.id, is_withdrawn)
         )

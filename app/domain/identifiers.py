@@ -11,7 +11,6 @@ from pathlib import Path
 from babel import Locale
 from stdnum import lei
 from stdnum.eu import nace, vat
-from stdnum.exceptions import ValidationError
 from stdnum.util import get_cc_module
 
 EU27 = frozenset(
@@ -182,11 +181,7 @@ def is_valid_register_number(country: str, text: str) -> bool:
     if country not in REGISTERS:
         return 0 < len(text) <= 40
     module = get_cc_module(*REGISTERS[country])
-    try:
-        module.validate(text)
-    except ValidationError:
-        return False
-    return True
+    return module is not None and bool(module.is_valid(text))
 
 
 def is_inside(latitude: float, longitude: float, country: str) -> bool:

@@ -251,7 +251,7 @@ def _show_date(value: Any, question: Asks, language: str) -> str:
 
 
 def _show_country(value: Any, question: Asks, language: str) -> str:
-    return identifiers.country_names(language).get(value, value)
+    return str(identifiers.country_names(language).get(value, value))
 
 
 def _same(value: Any) -> Any:

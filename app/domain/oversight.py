@@ -163,8 +163,8 @@ def attempts(db: Session, call: Call, older: str | None = None) -> Listing:
     if place := _uuid(older):
         at = select(Attempt.at).where(Attempt.id == place).scalar_subquery()
         statement = statement.where(tuple_(Attempt.at, Attempt.id) < tuple_(at, place))
-    rows = [tuple(row) for row in db.execute(statement)]
-    return Listing(rows[:PAGE], str(rows[PAGE - 1][0].id) if len(rows) > PAGE else None)
+    rows = db.execute(statement).all()
+    return Listing([tuple(row) for row in rows[:PAGE]], str(rows[PAGE - 1][0].id) if len(rows) > PAGE else None)
 
 
 def _uuid(text: str | None) -> uuid.UUID | None:
@@ -217,7 +217,7 @@ def staff(db: Session) -> list[Person]:
 
 def state_accounts(db: Session) -> list[tuple[Organisation, list[Person]]]:
     """The accounts of member states with the people who may use them, by country."""
-    rows: Select[tuple[Organisation, Person]] = (
+    rows: Select[Organisation, Person] = (
         select(Organisation, Person)
         .outerjoin(Membership, and_(Membership.organisation_id == Organisation.id, Membership.ended_at.is_(None)))
         .outerjoin(Person, Person.id == Membership.person_id)

@@ -1,5 +1,6 @@
 """What goes on paper: receipt, blank form and dossier as the data that the PDF templates show."""
 
+from functools import partial
 from typing import Any
 
 from app.domain import kinds, questionnaire
@@ -30,7 +31,7 @@ def files(questions: Questionnaire, version: Version, language: str) -> list[lis
 
 def receipt(version: Version, questions: Questionnaire, language: str) -> dict[str, Any]:
     """The data of templates/pdf/receipt.typ."""
-    said, t = version.receipt.body, lambda msgid: translate(language, msgid)
+    said, t = version.receipt.body, partial(translate, language)
     rows = [
         [t(N_("Reference")), said["reference"]],
         [t(N_("Version")), str(said["version"])],

@@ -12,6 +12,8 @@ from app.domain import kinds, rules
 
 Text = dict[str, str]
 DEFAULT_LENGTH = {"text": 200, "long_text": 3000}
+# Beyond these a typing error is certain, and rules stay within 64 bits: 100 billion EUR, a billion of anything.
+DEFAULT_MAX = {"percent": "100", "money": "100000000000.00", "decimal": "1000000000", "integer": "1000000000000"}
 DEFAULT_FILES = 5
 DEFAULT_ITEMS = 50
 
@@ -233,7 +235,7 @@ def _question(body: dict[str, Any], asked: frozenset[str]) -> Question:
         max_length=body.get("max_length", DEFAULT_LENGTH.get(kind, 200)),
         places=body.get("places", 2),
         min=body.get("min", "0" if kind in ("percent", "money") else None),
-        max=body.get("max", "100" if kind == "percent" else None),
+        max=body.get("max", DEFAULT_MAX.get(kind)),
         unit=body.get("unit"),
         options=tuple(Option(o["value"], o["label"]) for o in body.get("options", [])),
         default=body.get("default"),

@@ -64,9 +64,9 @@ def _read_items(
     start = f"{path}-"
     numbers = set()
     for name in posted:
-        number = name.removeprefix(start).split("-", 1)[0] if name.startswith(start) else ""
-        if number.isascii() and number.isdigit() and len(number) <= 4:
-            numbers.add(int(number))
+        part = name.removeprefix(start).split("-", 1)[0] if name.startswith(start) else ""
+        if part.isascii() and part.isdigit() and len(part) <= 4:
+            numbers.add(int(part))
     items = []
     for place, number in enumerate(sorted(numbers)[: question.max_items]):
         inner: dict[str, dict[str, Any]] = {}

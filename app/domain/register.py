@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Numeric, Select, and_, cast, func, or_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.domain import access, calls
 from app.domain.access import Actor
@@ -27,7 +27,7 @@ class Column:
     name: str
     kind: str
     label: Message | dict[str, str]
-    value: ColumnElement[Any]
+    value: ColumnElement[Any] | InstrumentedAttribute[Any]
     is_summed: bool = False
 
     def heading(self, language: str) -> str:
@@ -35,7 +35,7 @@ class Column:
         return self.label.text(language) if isinstance(self.label, Message) else self.label[language]
 
     @property
-    def order(self) -> ColumnElement[Any]:
+    def order(self) -> Any:
         """What rows are ordered by: numbers as numbers, words without regard to capitals."""
         if self.kind in NUMBERS and self.name.startswith(FACT):
             return cast(self.value, Numeric)
@@ -196,7 +196,7 @@ def _place(call: Call, by: Column, reference: str) -> Select[Any]:
 
 def _order(by: Column, descending: bool, nulls_first: bool) -> tuple[ColumnElement[Any], ...]:
     reference = Submission.reference
-    value = by.order.desc() if descending else by.order.asc()
+    value: ColumnElement[Any] = by.order.desc() if descending else by.order.asc()
     value = value.nulls_first() if nulls_first else value.nulls_last()
     return value, reference.desc() if descending else reference.asc()
 

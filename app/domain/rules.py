@@ -4,6 +4,7 @@ Money is integer cents, decimals and percentages are integer ten-thousandths, so
 strings. What is not answered is null, a list without items is [].
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from datetime import date
@@ -88,7 +89,7 @@ def _months(first: str, second: str) -> int:
 
 def _ascending(values: list[Any]) -> bool:
     known = [v for v in values if v is not None]
-    return all(a < b for a, b in zip(known, known[1:], strict=False))
+    return all(a < b for a, b in itertools.pairwise(known))
 
 
 @cache

@@ -156,7 +156,7 @@ def save_step(
     if saved is None:
         raise StaleStep
     audit.record(db, actor, "draft.saved", submission, step=step, revision=saved)
-    return saved
+    return int(saved)
 
 
 def check(db: Session, submission: Submission, draft: Content) -> list[Finding]:
@@ -322,7 +322,7 @@ def _hand_out(
     )
     audit.record(db, actor, "submission.submitted", submission, version=version.number, sha256=version.payload_sha256)
     contact = version.answers.get(questions.uses.get("contact_email", ""))
-    mails.receipt(db, {actor.email, contact} - {None}, submission, version, issuer)
+    mails.receipt(db, [actor.email, *([contact] if contact else [])], submission, version, issuer)
 
 
 def versions(db: Session, submission: Submission) -> list[Version]:

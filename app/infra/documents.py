@@ -102,7 +102,7 @@ def _refuse_active(pdf: pikepdf.Pdf, name: str) -> None:
             raise Unacceptable(BOMB, name)
         found = waiting.pop()
         if isinstance(found, pikepdf.Array):
-            waiting += [one for one in found if _is_direct(one)]  # type: ignore[attr-defined]
+            waiting += [one for one in found if _is_direct(one)]
         elif isinstance(found, pikepdf.Dictionary | pikepdf.Stream):
             held = found.stream_dict if isinstance(found, pikepdf.Stream) else found
             for key, value in held.items():

@@ -4,7 +4,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, CreatedAt, Id
@@ -66,7 +67,7 @@ class OutboxMessage(Base):
     last_error: Mapped[str | None]
 
     __table_args__ = (
-        Index("ix_message_due", "next_attempt_at", postgresql_where=text("sent_at is null and failed_at is null")),
+        Index("ix_message_due", "next_attempt_at", postgresql_where=sql("sent_at is null and failed_at is null")),
     )
 
 

@@ -132,7 +132,7 @@ def audit_trail(
 ) -> Response:
     """The audit trail, newest first."""
     values = [value.replace("\x00", "")[:200] for value in (person, reference, name)]
-    listing = oversight.trail(db, *values, older=older)
+    listing = oversight.trail(db, values[0], values[1], values[2], older=older)
     return pages.render(
         request,
         "manage/audit.html",

@@ -92,10 +92,9 @@ def language_of(request: Request) -> str:
     if actor.kind == "person":
         return str(actor.language)
     accepted = request.headers.get("accept-language", "")
-    first = next(
+    return next(
         (part.strip()[:2].lower() for part in accepted.split(",") if part.strip()[:2].lower() in i18n.LANGUAGES), "en"
     )
-    return first
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:

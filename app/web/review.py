@@ -10,7 +10,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from app.deps import Db, PortalDep
 from app.domain import audit, calls, changes, dossiers, exports, identifiers, prints, questionnaire, register
-from app.infra import pdf
+from app.infra import pdf, times
 from app.models import Call, Version
 from app.web import pages
 from app.web.guards import Reviewer
@@ -90,7 +90,7 @@ def _cell(request: Request, column: register.Column, value: Any) -> str:
     if value is None:
         return "–"
     if column.kind == "instant":
-        return pages.times.brussels(value, language)
+        return times.brussels(value, language)
     if isinstance(value, bool):
         return str(exports.cell("yes_no", value, language))
     if column.kind in ("money", "decimal", "percent", "integer", "country"):

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
 from app.domain import receipts, submissions, throttle
+from app.infra import times
 from app.infra.i18n import N_, Message
 from app.web import pages
 from app.web.guards import Public
@@ -53,7 +54,7 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
         found = submissions.accepted(db, reference, digest)
         message = Message(NO_MATCH)
         if found:
-            at = pages.times.brussels_and_utc(found.received_at, language, seconds=True)
+            at = times.brussels_and_utc(found.received_at, language, seconds=True)
             message = Message(MATCH, {"number": found.number, "at": at})
         return _page(
             request, message.text(language), "valid" if found else "unknown", reference=reference, digest=digest
@@ -66,7 +67,7 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
     return _page(request, verdict.sentence.text(language), verdict.outcome)
 
 
-def _given(form: pages.FormData) -> bytes:
+def _given(form: FormData) -> bytes:
     upload = form.get("file")
     if isinstance(upload, UploadFile) and upload.filename:
         return upload.file.read(LIMIT)
