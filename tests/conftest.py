@@ -106,7 +106,7 @@ def committed_portal(
     mailer = Mailer.from_url(f"folder://{tmp_path / 'mail'}")
     yield Portal(settings, engine, database.sessions(engine), signer, files, mailer)
     engine.dispose()
-    admin = create_engine(database.url(cluster.superuser_url("postgres")), isolation_level="AUTOCOMMIT")
+    admin = create_engine(database.sqlalchemy_url(cluster.superuser_url("postgres")), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text(f'drop database "{name}" with (force)'))
     admin.dispose()

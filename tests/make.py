@@ -9,12 +9,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pikepdf
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import accounts, attachments, callfile, calls, keys, submissions
 from app.domain.access import SYSTEM, Actor
-from app.infra import pdf
 from app.infra.files import FileStore
 from app.infra.signing import Signer
 from app.models import Call, Organisation, Person, Submission, Version
@@ -165,7 +165,11 @@ def key(db: Session, call: Call, *scopes: str) -> str:
 @cache
 def document() -> bytes:
     """A real PDF."""
-    return pdf.sample()
+    made = BytesIO()
+    with pikepdf.new() as pdf:
+        pdf.add_blank_page()
+        pdf.save(made)
+    return made.getvalue()
 
 
 def attach(db: Session, files: FileStore, actor: Actor, case: Submission, question: str = "proposal") -> Any:

@@ -26,7 +26,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 def set_window(portal: Portal, cluster: Cluster, code: str, seconds: float) -> datetime:
     """Move a committed call's deadline to `seconds` from the database's now, as the owner; returns it."""
-    engine = create_engine(database.url(cluster.owner_url(database_of(portal))))
+    engine = create_engine(database.sqlalchemy_url(cluster.owner_url(database_of(portal))))
     with engine.begin() as connection:
         closes_at: datetime = connection.execute(
             text(
@@ -46,7 +46,7 @@ def database_of(portal: Portal) -> str:
 
 def publish(portal: Portal, cluster: Cluster, closes_in: float = 3600) -> str:
     """A committed call; returns its code."""
-    engine = create_engine(database.url(cluster.owner_url(database_of(portal))))
+    engine = create_engine(database.sqlalchemy_url(cluster.owner_url(database_of(portal))))
     with Session(engine) as db, db.begin():
         now = calls.clock(db)
         code = calls.publish(
@@ -222,9 +222,9 @@ def test_copy_is_held_to_the_cutoff_as_well(committed_portal: Portal, cluster: C
         row = f"{case.id}\tsneaky\t{{}}\t{{}}\t1\t{actor.person_id}\n"
     set_window(portal, cluster, code, -0.001)
     raw = portal.engine.raw_connection()
-    with pytest.raises(psycopg.Error, match="call_is_closed"), raw.cursor() as cursor:
-        with cursor.copy("copy draft (submission_id, step, answers, unread, revision, saved_by) from stdin") as copy:
-            copy.write(row)
+    statement = "copy draft (submission_id, step, answers, unread, revision, saved_by) from stdin"
+    with pytest.raises(psycopg.Error, match="call_is_closed"), raw.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(row)
     raw.invalidate()
 
 
@@ -253,12 +253,11 @@ def test_of_sixty_writers_across_the_instant_none_is_late_and_none_acknowledged_
             outcomes |= part
     assert set(outcomes.values()) == {"accepted", "call_closed"}, "the race must straddle the instant"
     with portal.sessions.begin() as db:
-        kept = {
-            reference: received_at
-            for reference, received_at in db.execute(
+        kept = dict(
+            db.execute(
                 select(Submission.reference, Version.received_at).join(Version, Version.submission_id == Submission.id)
             )
-        }
+        )
         assert set(kept) == {reference for reference, outcome in outcomes.items() if outcome == "accepted"}
         assert all(received_at < closes_at for received_at in kept.values())
         assert verification.run(db) == []
@@ -318,7 +317,7 @@ def test_a_submit_that_waits_for_the_lock_is_judged_by_the_clock_after_the_wait(
     portal = committed_portal
     code = publish(portal, cluster)
     ((actor, reference),) = prepare(portal, code, 1)
-    engine = create_engine(database.url(cluster.owner_url(database_of(portal))))
+    engine = create_engine(database.sqlalchemy_url(cluster.owner_url(database_of(portal))))
     with engine.connect() as holder, ThreadPoolExecutor(1) as pool:
         holder.execute(text("select 1 from call where code = :c for update"), {"c": code})
         holder.execute(text("update call set closes_at = clock_timestamp() where code = :c"), {"c": code})

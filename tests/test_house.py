@@ -159,7 +159,7 @@ def test_every_refusal_of_the_database_is_translated() -> None:
 
 
 def test_the_models_are_what_the_migrations_make(cluster: Cluster, shared_database: str) -> None:
-    engine = create_engine(database.url(cluster.owner_url(shared_database)))
+    engine = create_engine(database.sqlalchemy_url(cluster.owner_url(shared_database)))
     found = inspect(engine)
     made = {t: {c["name"] for c in found.get_columns(t)} for t in found.get_table_names() if t != "alembic_version"}
     assert made == {t.name: {c.name for c in t.columns} for t in Base.metadata.sorted_tables}

@@ -11,7 +11,14 @@ from urllib.parse import quote, urlsplit
 
 from babel.numbers import format_decimal
 from fastapi import Depends, Request
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from jinja2 import (
+    ChainableUndefined,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+)
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -24,6 +31,7 @@ from app.infra import i18n, times
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPLATES = ROOT / "templates"
 STATIC = ROOT / "app" / "static"
+MACROS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
 MAX_FIELDS = 20_000
 MAX_FILES = 20
 MAX_TEXT = 1024 * 1024
@@ -33,9 +41,9 @@ DAYS = i18n.N_("days")
 @cache
 def _environment(language: str) -> Environment:
     environment = Environment(
-        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), PackageLoader("govuk_frontend_jinja")]),
+        loader=ChoiceLoader([FileSystemLoader(TEMPLATES), PrefixLoader(MACROS), PackageLoader("govuk_frontend_jinja")]),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=ChainableUndefined,  # GOV.UK's macros read members that were not given
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
