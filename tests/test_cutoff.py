@@ -253,11 +253,8 @@ def test_of_sixty_writers_across_the_instant_none_is_late_and_none_acknowledged_
             outcomes |= part
     assert set(outcomes.values()) == {"accepted", "call_closed"}, "the race must straddle the instant"
     with portal.sessions.begin() as db:
-        kept = dict(
-            db.execute(
-                select(Submission.reference, Version.received_at).join(Version, Version.submission_id == Submission.id)
-            )
-        )
+        rows = select(Submission.reference, Version.received_at).join(Version, Version.submission_id == Submission.id)
+        kept = dict(db.execute(rows).tuples().all())
         assert set(kept) == {reference for reference, outcome in outcomes.items() if outcome == "accepted"}
         assert all(received_at < closes_at for received_at in kept.values())
         assert verification.run(db) == []
@@ -322,13 +319,15 @@ def test_a_submit_that_waits_for_the_lock_is_judged_by_the_clock_after_the_wait(
         holder.execute(text("select 1 from call where code = :c for update"), {"c": code})
         holder.execute(text("update call set closes_at = clock_timestamp() where code = :c"), {"c": code})
         waiting = pool.submit(press_submit, portal, actor, reference, "key")
-        with engine.connect() as watcher:  # until the submit is seen to wait
+        seeing = create_engine(database.sqlalchemy_url(cluster.superuser_url(database_of(portal))))
+        with seeing.connect() as watcher:  # until the submit is seen to wait
             while not watcher.execute(
                 text(
                     "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
                 )
             ).scalar_one():
                 watcher.rollback()
+        seeing.dispose()
         holder.commit()
         assert waiting.result() == "call_closed"
     engine.dispose()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import JSON, CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, CreatedAt, Id
@@ -15,7 +15,7 @@ class Definition(Base):
     __tablename__ = "definition"
 
     digest: Mapped[str] = mapped_column(primary_key=True)
-    body: Mapped[dict[str, Any]]
+    body: Mapped[dict[str, Any]] = mapped_column(JSON)  # not JSONB: the order of the file is the order of the form
     created_at: Mapped[CreatedAt]
 
 

@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.create_table(
         "definition",
         sa.Column("digest", sa.Text(), nullable=False),
-        sa.Column("body", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
