@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.deps import Portal
-from app.domain import calls, submissions, verification
+from app.domain import calls, submissions, verification, withdrawals
 from app.domain.errors import CallClosed, CallNotOpen, refusal_of
 from app.infra import database
 from app.infra.postgres import Cluster
@@ -129,11 +129,11 @@ def test_after_the_cutoff_nothing_of_an_applicant_can_be_written(db: Session, si
     case, actor = make.submission(db, sent=True, signer=signer)
     make.attach(db, files, actor, case)
     attached = db.execute(text("select id from attachment")).scalar_one()
-    make.move_deadline(db, case.call, -1)
+    make.move_deadline(db, case.call, 0)
     attempts = {
         "submit": lambda: submissions.submit(db, actor, case, "late", "en", signer, make.ISSUER),
         "save": lambda: make.fill(db, actor, case, {"title": "Changed"}),
-        "withdraw": lambda: submissions.withdraw(db, actor, case, "changed our mind", make.ISSUER),
+        "withdraw": lambda: withdrawals.withdraw(db, actor, case, "changed our mind", make.ISSUER),
         "start": lambda: submissions.start(db, actor, case.call, case.organisation_id, "FC"),
         "attach": lambda: make.attach(db, files, actor, case),
         "detach": lambda: make.attachments.detach(db, actor, case, attached) or db.flush(),
@@ -254,7 +254,7 @@ def test_of_sixty_writers_across_the_instant_none_is_late_and_none_acknowledged_
     assert set(outcomes.values()) == {"accepted", "call_closed"}, "the race must straddle the instant"
     with portal.sessions.begin() as db:
         rows = select(Submission.reference, Version.received_at).join(Version, Version.submission_id == Submission.id)
-        kept = dict(db.execute(rows).tuples().all())
+        kept = dict(db.execute(rows).all())
         assert set(kept) == {reference for reference, outcome in outcomes.items() if outcome == "accepted"}
         assert all(received_at < closes_at for received_at in kept.values())
         assert verification.run(db) == []

@@ -132,8 +132,8 @@ def counts(db: Session, call: Call) -> Counts:
     )
     day = func.date_trunc("day", Version.received_at, call.zone)
     return Counts(
-        started=dict(started.tuples().all()),
-        submitted=dict(submitted.tuples().all()),
+        started=dict(started.all()),
+        submitted=dict(submitted.all()),
         withdrawn=db.scalar(
             select(func.count()).select_from(Submission).where(Submission.call_id == call.id, is_withdrawn)
         )

@@ -11,7 +11,7 @@ from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, NotFound
 from app.domain.questionnaire import Questionnaire, Step
 from app.infra import times
-from app.models import Call, Submission, Version, Withdrawal
+from app.models import Call, Submission, Version
 
 FORMAT = "eoi-export/1"
 HEADINGS = ("envelope", "technical", "impact", "financial")
@@ -177,10 +177,3 @@ def _file(
 def last_number(db: Session, submission: Submission) -> int:
     """The number of the version that counts."""
     return db.scalar(select(func.max(Version.number)).where(Version.submission_id == submission.id)) or 0
-
-
-def withdrawal_of(db: Session, submission: Submission) -> Withdrawal | None:
-    """The withdrawal in force, if any: the dossier is shown, and marked."""
-    return db.scalar(
-        select(Withdrawal).where(Withdrawal.submission_id == submission.id, Withdrawal.restored_at.is_(None))
-    )

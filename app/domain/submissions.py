@@ -5,11 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, attachments, audit, calls, findings, mails, questionnaire, receipts, references
+from app.domain import (
+    access,
+    attachments,
+    audit,
+    calls,
+    findings,
+    mails,
+    questionnaire,
+    receipts,
+    references,
+    withdrawals,
+)
 from app.domain.access import Actor
 from app.domain.accounts import is_verified
 from app.domain.errors import (
@@ -17,17 +28,14 @@ from app.domain.errors import (
     Invalid,
     KindNotOpen,
     NotFound,
-    NothingSubmitted,
     NotReady,
-    NotWithdrawn,
-    ReasonMissing,
     StaleStep,
 )
 from app.domain.findings import Finding
 from app.domain.questionnaire import Questionnaire
 from app.infra.i18n import N_, Message
 from app.infra.signing import Signer
-from app.models import Attempt, Call, Draft, Person, Receipt, Submission, Version, Withdrawal
+from app.models import Attempt, Call, Draft, Receipt, Submission, Version, Withdrawal
 
 CHECK = "check"  # the step under which the reasons for warnings are kept
 REASON_LENGTH = 2000
@@ -196,7 +204,7 @@ def submit(
     if before.version and before.version.payload_sha256 == digest and not before.withdrawal:
         return before.version
     if before.withdrawal:
-        _restore(db, actor, submission, before.withdrawal)
+        withdrawals.undo(db, actor, submission, before.withdrawal)
     version = _accept(db, actor, submission, questions, payload, digest, key)
     if version is None:
         return _require(_by_key(db, submission, key))
@@ -360,13 +368,6 @@ def accepted(db: Session, reference: str, digest: str) -> Version | None:
     )
 
 
-def live_withdrawal(db: Session, submission: Submission) -> Withdrawal | None:
-    """The withdrawal that is in force, if any."""
-    return db.scalar(
-        select(Withdrawal).where(Withdrawal.submission_id == submission.id, Withdrawal.restored_at.is_(None))
-    )
-
-
 def standing(db: Session, submission: Submission, draft: Content | None = None) -> Standing:
     """Where the case stands; `is_changed` compares the draft with the version that counts."""
     last = db.scalar(
@@ -377,44 +378,7 @@ def standing(db: Session, submission: Submission, draft: Content | None = None) 
     now = draft or content(db, submission)
     files = [{"question": question, **file} for question in sorted(now.files) for file in now.files[question]]
     changed = now.answers != last.answers or files != last.files or bool(now.unread)
-    return Standing(last, live_withdrawal(db, submission), changed)
-
-
-def withdraw(db: Session, actor: Actor, submission: Submission, reason: str, issuer: str) -> Withdrawal:
-    """Withdraw the case, with a reason; nothing is deleted, and it can be restored until the cutoff."""
-    if not actor.may_edit(submission):
-        raise Forbidden
-    if not (reason := reason.strip()[:REASON_LENGTH]):
-        raise ReasonMissing
-    if standing(db, submission).version is None:
-        raise NothingSubmitted
-    withdrawal = Withdrawal(submission_id=submission.id, reason=reason, withdrawn_by=actor.person_id)
-    db.add(withdrawal)
-    db.flush()
-    audit.record(db, actor, "submission.withdrawn", submission)
-    mails.withdrawn(db, actor.email, submission, withdrawal, issuer)
-    return withdrawal
-
-
-def restore(db: Session, actor: Actor, submission: Submission, issuer: str) -> None:
-    """Undo a withdrawal: the last version counts again."""
-    if not actor.may_edit(submission):
-        raise Forbidden
-    withdrawal = live_withdrawal(db, submission)
-    if withdrawal is None:
-        raise NotWithdrawn
-    _restore(db, actor, submission, withdrawal)
-    mails.restored(db, actor.email, submission, issuer)
-
-
-def _restore(db: Session, actor: Actor, submission: Submission, withdrawal: Withdrawal) -> None:
-    db.execute(
-        update(Withdrawal)
-        .where(Withdrawal.id == withdrawal.id)
-        .values(restored_at=func.clock_timestamp(), restored_by=actor.person_id)
-        .execution_options(synchronize_session=False)
-    )
-    audit.record(db, actor, "submission.restored", submission)
+    return Standing(last, withdrawals.live(db, submission), changed)
 
 
 def record_attempt(
@@ -430,8 +394,3 @@ def record_attempt(
             idempotency_key=key[:KEY_LENGTH],
         )
     )
-
-
-def owner_email(db: Session, submission: Submission) -> str:
-    """The address of whoever began the case."""
-    return db.get_one(Person, submission.created_by).email

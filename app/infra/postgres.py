@@ -112,7 +112,7 @@ class Cluster:
 
     def start(self) -> None:
         """Have it running and ready, made first where there is none yet. PostgresFailed says what stands in the way."""
-        if self.pid:
+        if self._process and self._await(self._process):
             return
         if threading.current_thread() is not threading.main_thread():
             raise PostgresFailed("The database must be started from the main thread.")

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, calls, changes, findings, questionnaire, reading, submissions
+from app.domain import attachments, calls, changes, findings, questionnaire, reading, submissions, withdrawals
 from app.domain.access import Actor
 from app.domain.errors import FileRefused, Forbidden, Invalid, NotFound, NotReady, StaleStep, TooLarge, TooManyFiles
 from app.domain.questionnaire import Questionnaire, Step
@@ -200,7 +200,7 @@ def ask_withdrawal(request: Request, ref: str, actor: Applicant, db: Db) -> Resp
 def withdraw(ref: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
     """Withdraw."""
     case = submissions.load(db, actor, ref)
-    submissions.withdraw(db, actor, case, pages.field(form, "reason"), portal.settings.base_url)
+    withdrawals.withdraw(db, actor, case, pages.field(form, "reason"), portal.settings.base_url)
     return pages.redirect(f"/apply/{case.reference}")
 
 
@@ -208,7 +208,7 @@ def withdraw(ref: str, form: pages.Form, actor: Applicant, db: Db, portal: Porta
 def restore(ref: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
     """Undo a withdrawal."""
     case = submissions.load(db, actor, ref)
-    submissions.restore(db, actor, case, portal.settings.base_url)
+    withdrawals.restore(db, actor, case, portal.settings.base_url)
     return pages.redirect(f"/apply/{case.reference}")
 
 

@@ -9,7 +9,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, changes, dossiers, exports, identifiers, prints, questionnaire, register
+from app.domain import (
+    audit,
+    calls,
+    changes,
+    dossiers,
+    exports,
+    identifiers,
+    prints,
+    questionnaire,
+    register,
+    withdrawals,
+)
 from app.infra import pdf, times
 from app.models import Call, Version
 from app.web import pages
@@ -149,7 +160,7 @@ def dossier(request: Request, ref: str, actor: Reviewer, db: Db, version: int | 
         warnings=dossiers.warnings(questions, shown),
         versions=every,
         differing=differing,
-        withdrawal=dossiers.withdrawal_of(db, submission),
+        withdrawal=withdrawals.live(db, submission),
         said=shown.receipt.body,
     )
 

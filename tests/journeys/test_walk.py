@@ -1,7 +1,6 @@
 """The whole way in a browser: a company files, submits, changes, withdraws; RVO reads; every page looked at by axe."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -242,6 +241,7 @@ def test_at_the_cutoff_everything_becomes_read_only_and_typed_text_is_kept(brows
 def test_rvo_sees_counts_before_and_the_dossiers_after(browser: Browser, served: Served) -> None:
     page = new_page(browser, served)
     sign_in(page, "admin@demo.example")
+    page.get_by_role("button", name="English").click()
     page.goto("/review?call=aigf-eoi")
     expect(page.get_by_text("Content is sealed until the call closes")).to_be_visible()
     look(page, "review-counts")
