@@ -1,5 +1,6 @@
 """Factories for tests. They come in by the front door: a submission is made as a person would make it."""
 
+import hashlib
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,3 +188,8 @@ def version_of(db: Session, case: Submission) -> Version:
 
 def _none() -> Version:
     raise LookupError("nothing was submitted")
+
+
+def sha256(content: bytes) -> str:
+    """The digest of bytes, hex."""
+    return hashlib.sha256(content).hexdigest()

@@ -76,6 +76,7 @@ def detach(db: Session, actor: Actor, submission: Submission, attachment_id: uui
     if attachment is None:
         raise NotFound
     attachment.detached_at = func.clock_timestamp()
+    db.flush()
     audit.record(db, actor, "attachment.detached", submission, question=attachment.question, sha256=attachment.sha256)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from app import demo
 from tests import make
@@ -115,7 +115,7 @@ def answer_all(page: Page, kind: str, email: str, documents: dict[str, list[str]
             if page.locator(f"input[type=file][name='{question}']").count():
                 page.locator(f"input[type=file][name='{question}']").set_input_files(
                     files=[
-                        {"name": n, "mimeType": "application/pdf", "buffer": make.document()}
+                        FilePayload(name=n, mimeType="application/pdf", buffer=make.document())
                         for n in documents[question]
                     ]
                 )
