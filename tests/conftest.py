@@ -1,9 +1,11 @@
 """One PostgreSQL cluster a run, migrated for real; a transaction a test, or a clone of the database for `committed` tests."""
 
+import email
 import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from email.policy import default
 from pathlib import Path
 
 import pytest
@@ -118,19 +120,22 @@ def deliver(portal: Portal) -> list[str]:
         while outbox.deliver_due(db, portal.mailer, portal.settings.mail_sender):
             db.flush()
     assert portal.mailer.folder is not None
-    return [path.read_text() for path in sorted(portal.mailer.folder.glob("*.eml"))]
+    read = [
+        email.message_from_bytes(p.read_bytes(), policy=default) for p in sorted(portal.mailer.folder.glob("*.eml"))
+    ]
+    return [str(mail.get_content()) for mail in read]
 
 
 @pytest.fixture
 def sign_in(portal: Portal, db: Session) -> Callable[[TestClient, str], str]:
     """Sign a client in by the link in the mail, as a person would; returns the session's CSRF token."""
 
-    def go(client: TestClient, email: str = "lead@firm.example") -> str:
+    def go(client: TestClient, address: str = "lead@firm.example") -> str:
         client.cookies.clear()
-        answer = client.post("/account/sign-in", data={"email": email, "next": "/account"})
+        answer = client.post("/account/sign-in", data={"email": address, "next": "/account"})
         assert answer.status_code == 200, answer.text
-        links = [m for mail in deliver(portal) for m in re.findall(r"/account/link/[\w=\n-]+", mail.replace("=\n", ""))]
-        token = links[-1].strip()
+        links = [m for mail in deliver(portal) for m in re.findall(r"/account/link/[\w-]+", mail)]
+        token = links[-1]
         assert client.post(token).status_code == 303
         page = client.get("/account")
         found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)

@@ -103,15 +103,19 @@ def _read_date(
     try:
         return kinds.read_date(day, month, year, question)
     except Unreadable as problem:
-        unread[path] = _kept(f"{day}-{month}-{year}", language, problem) | {"parts": [day[:20], month[:20], year[:20]]}
+        unread[path] = _kept(f"{day}-{month}-{year}", language, problem) | {"parts": [_shown(part)[:20] for part in (day, month, year)]}
         return None
 
 
 def _kept(text: str, language: str, problem: Unreadable) -> dict[str, Any]:
-    shown = "".join(c for c in text if c in "\n\t" or c.isprintable())[:MAX_UNREAD]
     return {
-        "text": shown,
+        "text": _shown(text)[:MAX_UNREAD],
         "language": language,
         "problem": problem.message.msgid,
         "params": {name: str(value) for name, value in problem.message.params.items()},
     }
+
+
+def _shown(text: str) -> str:
+    """What of a typed text can be stored and shown: control characters cannot."""
+    return "".join(c for c in text if c in "\n\t" or c.isprintable())
