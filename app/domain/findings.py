@@ -53,9 +53,7 @@ def check(
                 if finding:
                     found.append(finding)
     found += _unread(q, kind, unread)
-    for rule in q.rules:
-        if kind in rule.for_ and q.asks(kind, rule.each[0] if rule.each else rule.at):
-            found += _judged(q, rule, values, scope)
+    found += _judged(q, kind, values, scope)
     return sorted(found, key=lambda f: (order.get(f.path, len(order)), f.level, f.code))
 
 
@@ -73,7 +71,8 @@ def _missing(
     empty = value is None or value == [] or value == ""
     wanted = kind in question.required
     if empty and not wanted and question.required_when:
-        scope.bind(item=item)
+        if "-" in path:
+            scope.bind(item=item)
         wanted = scope.holds(question.required_when)
     if question.kind == kinds.LIST:
         yield path, _counted(question, path, kind, len(value or []), wanted, step)
@@ -109,17 +108,24 @@ def _unread(q: Questionnaire, kind: str, unread: dict[str, Any]) -> Iterator[Fin
             yield Finding("error", "unreadable", path, q.step_of(name).name, message)
 
 
-def _judged(q: Questionnaire, rule: Rule, values: dict[str, Any], scope: Scope) -> Iterator[Finding]:
-    if not rule.each:
+def _judged(q: Questionnaire, kind: str, values: dict[str, Any], scope: Scope) -> Iterator[Finding]:
+    """Judge the rules; those of one list together, as handing an item to CEL costs more than judging it."""
+    by_list: dict[tuple[str, ...], list[Rule]] = {}
+    for rule in q.rules:
+        if kind in rule.for_ and q.asks(kind, rule.each[0] if rule.each else rule.at):
+            by_list.setdefault(rule.each, []).append(rule)
+    for rule in by_list.pop((), []):
         if all(_is_answered(values.get(name)) for name in rule.needs) and not scope.holds(rule.check):
             yield Finding(rule.level, rule.name, rule.at, q.step_of(rule.at).name, rule.message)
-        return
-    step = q.step_of(rule.each[0])
-    for path, item, parent, index in _items(rule.each, values):
-        scope.bind(item=item, parent=parent, index=index)
-        known = {"item": item, "parent": parent}
-        if all(_is_answered(_reach(name, values, known)) for name in rule.needs) and not scope.holds(rule.check):
-            yield Finding(rule.level, rule.name, f"{path}-{rule.at}", step.name, rule.message)
+    for each, rules in by_list.items():
+        step = q.step_of(each[0])
+        for path, item, parent, index in _items(each, values):
+            scope.bind(item=item, parent=parent, index=index)
+            known = {"item": item, "parent": parent}
+            for rule in rules:
+                needed = (_reach(name, values, known) for name in rule.needs)
+                if all(map(_is_answered, needed)) and not scope.holds(rule.check):
+                    yield Finding(rule.level, rule.name, f"{path}-{rule.at}", step.name, rule.message)
 
 
 def _items(each: tuple[str, ...], values: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], Any, int]]:

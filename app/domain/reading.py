@@ -103,7 +103,9 @@ def _read_date(
     try:
         return kinds.read_date(day, month, year, question)
     except Unreadable as problem:
-        unread[path] = _kept(f"{day}-{month}-{year}", language, problem) | {"parts": [_shown(part)[:20] for part in (day, month, year)]}
+        unread[path] = _kept(f"{day}-{month}-{year}", language, problem) | {
+            "parts": [_shown(part)[:20] for part in (day, month, year)]
+        }
         return None
 
 
