@@ -101,7 +101,9 @@ async def _refused(request: Request, failure: Exception) -> Response:
     refusal = failure if isinstance(failure, Refused) else Broken()
     if request.method not in SAFE and not hasattr(request.state, "form"):
         try:  # a guard refused before the form was read: read it now, so that what was typed can be shown
-            request.state.form = await request.form(max_fields=pages.MAX_FIELDS, max_part_size=pages.MAX_TEXT)
+            form = await request.form(max_fields=pages.MAX_FIELDS, max_part_size=pages.MAX_TEXT)
+            request.state.form = form
+            await form.close()
         except (HTTPException, AssertionError, RuntimeError, Refused):
             log.info("the form of a refused request could not be read")
     return await run_in_threadpool(_show, request, refusal)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
@@ -162,17 +163,21 @@ def own_path(path: str) -> str:
     return path if safe and all(c.isprintable() for c in path) else "/"
 
 
-async def read_form(request: Request, actor: ActorDep) -> FormData:
-    """The posted form; the token of the session must be in it when somebody is signed in."""
+async def read_form(request: Request, actor: ActorDep) -> AsyncIterator[FormData]:
+    """The posted form; the token of the session must be in it when somebody is signed in. Its files are closed at the end."""
     form = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_TEXT)
     request.state.form = form
     given = form.get("csrf_token")
     if actor.csrf_token and not (isinstance(given, str) and hmac.compare_digest(given, actor.csrf_token)):
+        await form.close()
         raise CrossSite
-    return form
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
-Form = Annotated[FormData, Depends(read_form)]
+Form = Annotated[FormData, Depends(read_form, scope="function")]
 
 
 def field(form: FormData, name: str, limit: int = 10_000) -> str:
