@@ -36,8 +36,8 @@ messages: $(STAMPS)/test ## collect sentences for the translators
 
 lock: $(STAMPS)/venv ## resolve the dependencies anew, with hashes
 	$(BIN)/pip install -q uv
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q --upgrade --extra build -o requirements/run.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -q --upgrade --extra build --extra test -o requirements/test.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade --extra build -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade --extra build --extra test -o requirements/test.txt
 
 clean: ## remove what was built; data stay
 	rm -rf .venv .stamps node_modules app/static
