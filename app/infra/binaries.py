@@ -1,5 +1,6 @@
 """Where PostgreSQL's programs are, and the account that runs them when we are root, which PostgreSQL refuses to be."""
 
+import fcntl
 import importlib.metadata
 import importlib.util
 import os
@@ -70,12 +71,7 @@ def account(data: Path) -> Account:
         if (owner := data.stat().st_uid) == 0:
             raise PostgresFailed(f"{data} belongs to root, and PostgreSQL never runs as root: give it another owner.")
         return _named(owner, switches=True)
-    try:
-        entry = pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        _make_account()
-        entry = pwd.getpwnam(ACCOUNT)
-    return _named(entry.pw_uid, switches=True)
+    return _named(_made_account().pw_uid, switches=True)
 
 
 def _named(uid: int, switches: bool) -> Account:
@@ -89,6 +85,20 @@ def _named(uid: int, switches: bool) -> Account:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, switches)
 
 
+def _made_account() -> pwd.struct_passwd:
+    """The account's entry, made where there is none. One process at a time: two useradds at once gave it two numbers."""
+    gate = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        try:
+            return pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            _make_account()
+            return pwd.getpwnam(ACCOUNT)
+    finally:
+        os.close(gate)
+
+
 def _make_account() -> None:
     useradd = shutil.which("useradd", path=PATH)
     command = [useradd or "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
@@ -96,7 +106,7 @@ def _make_account() -> None:
     why = "there is no useradd"
     if useradd:
         made = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)  # noqa: S603 (no shell; nothing from outside)
-        if made.returncode in (0, 9):  # 9: another start made it meanwhile
+        if made.returncode in (0, 9):  # 9: somebody else made it meanwhile
             return
         why = made.stderr.strip()
     raise PostgresFailed(
