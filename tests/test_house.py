@@ -200,7 +200,9 @@ def singular(message: Message) -> str:
 def test_every_sentence_stands_in_both_languages(language: str, tmp_path: Path) -> None:
     with (ROOT / "locales" / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
         catalogue = read_po(file)
-    missing = [m.id for m in catalogue if m.id and (not (all(m.string or ()) if m.pluralizable else m.string) or m.fuzzy)]
+    missing = [
+        m.id for m in catalogue if m.id and (not (all(m.string or ()) if m.pluralizable else m.string) or m.fuzzy)
+    ]
     assert missing == []
     fresh = tmp_path / "fresh.pot"
     words = ["-q", "extract", "-F", "babel.cfg", "-k", "N_", "-o", str(fresh), "."]
