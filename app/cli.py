@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from app import server
-from app.domain import accounts, callfile, calls, exports, keys, receipts, verification
+from app.domain import accounts, callfile, calls, exports, keys, proofs, verification
 from app.domain.access import SYSTEM
 from app.domain.errors import Refused, refusal_of
 from app.infra import database, times
@@ -287,7 +287,7 @@ def verify(
             typer.echo(f"{file}: cannot be read: {failure}", err=True)
             worst = max(worst, 1)
             continue
-        verdict = receipts.verify(document, jwks)
+        verdict = proofs.verify(document, jwks)
         typer.echo(f"{file}: {verdict.sentence.text('en')}", err=verdict.outcome != "valid")
         worst = max(worst, {"valid": 0, "unknown": 2, "invalid": 1}[verdict.outcome])
     raise typer.Exit(worst)

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from app.api import problems, schemas
 from app.api.credentials import Anyone, Counted, FileReader, Reader
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, dossiers, exports, oversight, receipts, schema
+from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.infra import times
@@ -88,7 +88,7 @@ def time(actor: Anyone, portal: PortalDep) -> Response:
 @router.post("/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429))
 def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) -> dict[str, Any]:
     """Check a receipt against this portal's keys, old ones included. No key needed; nothing is stored."""
-    verdict = receipts.verify(document, portal.signer.jwks())
+    verdict = proofs.verify(document, portal.signer.jwks())
     return {"outcome": verdict.outcome, "sentence": {lang: verdict.sentence.text(lang) for lang in ("en", "nl")}}
 
 

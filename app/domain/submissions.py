@@ -19,6 +19,7 @@ from app.domain import (
     questionnaire,
     receipts,
     references,
+    statements,
     withdrawals,
 )
 from app.domain.access import Actor
@@ -199,7 +200,7 @@ def submit(
         raise NotReady
     questions = calls.questions(submission.call)
     payload = _payload(submission, questions, draft, found, language)
-    digest = receipts.payload_digest(payload)
+    digest = statements.digest(payload)
     before = standing(db, submission, draft)
     if before.version and before.version.payload_sha256 == digest and not before.withdrawal:
         return before.version
@@ -266,7 +267,7 @@ def content_bytes(submission: Submission, version: Version) -> bytes:
         "files": version.files,
         "warnings": version.findings,
     }
-    return receipts.canonical(content)
+    return statements.canonical(content)
 
 
 def _accept(
@@ -316,8 +317,7 @@ def _hand_out(
 ) -> None:
     """Sign the receipt, tell the audit and queue the mails, all in the transaction that accepted the version."""
     body = receipts.body(submission, version, actor.name, actor.email, questions.title, issuer)
-    document = receipts.issue(signer, body)
-    version.receipt = Receipt(version_id=version.id, body=document["receipt"], jws=document["jws"])
+    version.receipt = Receipt(version_id=version.id, body=body, jws=statements.sign(signer, body))
     db.add(version.receipt)
     db.add(
         Attempt(
@@ -326,6 +326,7 @@ def _hand_out(
             outcome="accepted",
             code="accepted",
             idempotency_key=version.idempotency_key,
+            reference=references.new(version.received_at),
         )
     )
     audit.record(db, actor, "submission.submitted", submission, version=version.number, sha256=version.payload_sha256)
@@ -371,7 +372,10 @@ def accepted(db: Session, reference: str, digest: str) -> Version | None:
 def standing(db: Session, submission: Submission, draft: Content | None = None) -> Standing:
     """Where the case stands; `is_changed` compares the draft with the version that counts."""
     last = db.scalar(
-        select(Version).where(Version.submission_id == submission.id).order_by(Version.number.desc()).limit(1)
+        select(Version)
+        .where(Version.submission_id == submission.id, Version.exemption_id.is_(None))
+        .order_by(Version.number.desc())
+        .limit(1)
     )
     if last is None:
         return Standing(None, None, is_changed=False)
@@ -392,5 +396,6 @@ def record_attempt(
             outcome=outcome,
             code=code,
             idempotency_key=key[:KEY_LENGTH],
+            reference=references.new(calls.clock(db)),
         )
     )

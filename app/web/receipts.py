@@ -1,13 +1,12 @@
 """/apply/{ref}/receipts, /versions and /attachments: what was submitted, its proof, and its files."""
 
-import json
 import uuid
 
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, audit, calls, prints, questionnaire, submissions
+from app.domain import attachments, audit, calls, prints, questionnaire, seals, statements, submissions
 from app.infra import pdf
 from app.web import pages
 from app.web.guards import Applicant
@@ -28,11 +27,13 @@ def as_pdf(request: Request, ref: str, number: int, actor: Applicant, db: Db) ->
 
 @router.get("/receipts/{number}.json")
 def as_json(ref: str, number: int, actor: Applicant, db: Db) -> Response:
-    """The signed receipt, as `python -m app verify` checks it."""
+    """The signed receipt, once sealed with its proof, as `python -m app verify` checks it."""
     case = submissions.load(db, actor, ref)
-    kept = submissions.version(db, case, number).receipt
-    made = json.dumps({"receipt": kept.body, "jws": kept.jws}, ensure_ascii=False, indent=1)
-    return pages.download(made.encode(), "application/json", f"{case.reference}-v{number}-receipt.json")
+    version = submissions.version(db, case, number)
+    proof = seals.proof(db, case) if version.exemption_id is None else None
+    beside = {"proof": proof} if proof else {}
+    made = statements.canonical(statements.document(version.receipt.body, version.receipt.jws, **beside))
+    return pages.download(made, "application/json", f"{case.reference}-v{number}-receipt.json")
 
 
 @router.get("/receipts/{number}")

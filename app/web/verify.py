@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import receipts, submissions, throttle
+from app.domain import proofs, submissions, throttle
 from app.infra import times
 from app.infra.i18n import N_, Message
 from app.web import pages
@@ -63,7 +63,7 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
         document: Any = json.loads(_given(form))
     except (ValueError, RecursionError):
         return _page(request, Message(NOT_JSON).text(language), "invalid")
-    verdict = receipts.verify(document, portal.signer.jwks())
+    verdict = proofs.verify(document, portal.signer.jwks())
     return _page(request, verdict.sentence.text(language), verdict.outcome)
 
 
