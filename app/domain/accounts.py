@@ -7,7 +7,7 @@ from datetime import timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import audit, outbox, throttle
+from app.domain import audit, glossary, outbox, throttle
 from app.domain.access import SYSTEM, Actor, Belonging
 from app.domain.errors import Forbidden, NotFound
 from app.infra.i18n import N_, Message, translate
@@ -157,7 +157,7 @@ def _join(db: Session, organisation: Organisation, person: Person, role: str) ->
 
 
 def _tell_invited(db: Session, person: Person, organisation: str, role: str, inviter: str, base_url: str) -> None:
-    values = {"organisation": organisation, "role": translate(person.language, role), "inviter": inviter}
+    values = {"organisation": organisation, "role": glossary.words("role", role, person.language), "inviter": inviter}
     outbox.enqueue(
         db,
         "invitation",
