@@ -31,7 +31,7 @@ assets: $(STAMPS)/assets ## build the front end
 
 messages: $(STAMPS)/test ## collect sentences for the translators
 	$(BIN)/pybabel -q extract -F babel.cfg -k N_ --no-location --sort-output --project=eoi-portal -o locales/messages.pot .
-	for l in nl; do $(BIN)/pybabel -q update -N --no-fuzzy-matching --ignore-obsolete -i locales/messages.pot -d locales -l $$l; done
+	for l in nl; do $(BIN)/pybabel -q update -N --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 120 -i locales/messages.pot -d locales -l $$l; done
 	rm locales/messages.pot
 
 lock: $(STAMPS)/venv ## resolve the dependencies anew, with hashes

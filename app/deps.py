@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.domain import accounts
+from app.domain import sign_ins
 from app.domain.access import Actor
 from app.infra.files import FileStore
 from app.infra.mailer import Mailer
@@ -59,7 +59,7 @@ def cookie_name(settings: Settings) -> str:
 
 def current_actor(request: Request, db: Db, portal: PortalDep) -> Actor:
     """Whoever the session cookie says, looked up anew at each request."""
-    actor = accounts.actor_of(db, request.cookies.get(cookie_name(portal.settings)))
+    actor = sign_ins.actor_of(db, request.cookies.get(cookie_name(portal.settings)))
     request.state.actor = actor
     return actor
 

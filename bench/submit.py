@@ -20,7 +20,7 @@ from sqlalchemy import func, text
 from sqlalchemy.orm import Session
 
 from app import demo
-from app.domain import accounts, attachments, callfile, calls, exports, submissions
+from app.domain import accounts, attachments, callfile, calls, exports, submissions, tokens
 from app.infra import database
 from app.infra.files import FileStore
 from app.infra.postgres import Cluster
@@ -56,7 +56,7 @@ def ready(db: Session, files: FileStore, number: int, given: dict[str, Any], pdf
     secret, token = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
     db.add(
         SignIn(
-            token_hash=accounts.hashed(secret),
+            token_hash=tokens.hashed(secret),
             person_id=person.id,
             csrf_token=token,
             user_agent="bench",

@@ -12,8 +12,8 @@ from app.api.problems import ScopeMissing
 from app.deps import PortalDep
 from app.domain import keys, throttle
 from app.domain.access import ANONYMOUS, Actor
-from app.domain.accounts import hashed
 from app.domain.errors import Unauthenticated
+from app.domain.tokens import hashed
 
 REQUESTS = 600  # a key, each minute, over all workers together
 FAILURES = 30  # keys that are none, from one network address, each quarter of an hour

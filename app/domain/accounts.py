@@ -1,34 +1,20 @@
-"""Who people are: sign-in by e-mail link, sessions, organisations and colleagues, staff, and the keys of machines."""
+"""Who people are: persons, their organisations and colleagues, the accounts of member states, and staff."""
 
-import hashlib
 import re
-import secrets
 import uuid
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import audit, outbox, throttle
-from app.domain.access import ANONYMOUS, SYSTEM, Actor, Belonging
-from app.domain.errors import Forbidden, LinkInvalid, NotFound
+from app.domain import audit, glossary, outbox, throttle
+from app.domain.access import SYSTEM, Actor, Belonging
+from app.domain.errors import Forbidden, NotFound
 from app.infra.i18n import N_, Message, translate
-from app.models import Membership, Organisation, Person, SignIn, SignInLink
-
-LINK_LIVES = timedelta(minutes=15)
-SESSION_LIVES = timedelta(hours=12)
-SESSION_IDLES = timedelta(hours=2)
-SEEN_EVERY = timedelta(minutes=1)
-LINKS_PER_EMAIL = 5
-LINKS_PER_ADDRESS = 50
+from app.models import Membership, Organisation, Person, SignIn
 
 EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]{2,63}")
 
-LINK_SUBJECT = N_("Your sign-in link for the expression of interest portal")
-LINK_TEXT = N_(
-    "Hello,\n\nFollow this link in the browser in which you asked for it. It works once, for 15 minutes:\n\n%(link)s\n\n"
-    "Did you not ask for it? Then ignore this message: nobody is signed in without the link.\n"
-)
 INVITED_SUBJECT = N_("You are invited to %(organisation)s on the expression of interest portal")
 INVITED_TEXT = N_(
     "Hello,\n\n%(inviter)s gave you access as %(role)s to %(organisation)s. Sign in with this e-mail address:\n\n"
@@ -41,108 +27,19 @@ def is_email(text: str) -> bool:
     return len(text) <= 254 and EMAIL.fullmatch(text) is not None and text.isascii()
 
 
-def hashed(secret: str) -> str:
-    """The form in which a random token of ours is kept: SHA-256, hex. Tokens have 256 bits, so no salt is needed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+def find_person(db: Session, email: str) -> Person | None:
+    """The person with this e-mail address, in any letter case."""
+    return db.scalar(select(Person).where(func.lower(Person.email) == email.lower()))
 
 
-def request_link(
-    db: Session, email: str, browser: str, address: str, base_url: str, language: str, next_path: str
-) -> None:
-    """Mail a sign-in link to `email`, usable only by the browser that holds the secret `browser`.
-
-    Known and unknown addresses are treated alike: an account comes into being when the link is used. Throttled per
-    e-mail address and per network address.
-    """
-    throttle.hit(db, f"link:address:{address}", LINKS_PER_ADDRESS, timedelta(minutes=15))
-    throttle.hit(db, f"link:email:{hashed(email.lower())}", LINKS_PER_EMAIL, timedelta(minutes=15))
-    token = secrets.token_urlsafe(32)
-    db.add(
-        SignInLink(
-            email=email,
-            token_hash=hashed(token),
-            browser_hash=hashed(browser),
-            next_path=next_path,
-            expires_at=func.clock_timestamp() + LINK_LIVES,
-        )
-    )
-    body = translate(language, LINK_TEXT, link=f"{base_url}/account/link/{token}")
-    outbox.enqueue(db, outbox.SIGN_IN, email, translate(language, LINK_SUBJECT), body)
-
-
-def use_link(db: Session, token: str, browser: str, user_agent: str, language: str) -> tuple[str, str]:
-    """Sign in by a link: returns the new session's secret and the path to go to. LinkInvalid, with nothing said why."""
-    link = db.scalar(
-        update(SignInLink)
-        .where(
-            SignInLink.token_hash == hashed(token),
-            SignInLink.browser_hash == hashed(browser),
-            SignInLink.used_at.is_(None),
-            SignInLink.expires_at > func.clock_timestamp(),
-        )
-        .values(used_at=func.clock_timestamp())
-        .returning(SignInLink)
-    )
-    if link is None:
-        raise LinkInvalid
-    person = _person(db, link.email, language)
-    if person.email_verified_at is None:
-        person.email_verified_at = func.clock_timestamp()
-    secret = _open_session(db, person, user_agent)
-    audit.record(db, Actor(kind="person", person_id=person.id), "person.signed_in")
-    return secret, link.next_path
-
-
-def _person(db: Session, email: str, language: str = "en", name: str = "") -> Person:
+def person_named(db: Session, email: str, language: str = "en", name: str = "") -> Person:
+    """The person with this e-mail address, made if need be."""
     person = find_person(db, email)
     if person is None:
         person = Person(email=email, language=language, name=name)
         db.add(person)
         db.flush()
     return person
-
-
-def find_person(db: Session, email: str) -> Person | None:
-    """The person with this e-mail address, in any letter case."""
-    return db.scalar(select(Person).where(func.lower(Person.email) == email.lower()))
-
-
-def _open_session(db: Session, person: Person, user_agent: str) -> str:
-    secret = secrets.token_urlsafe(32)
-    db.add(
-        SignIn(
-            token_hash=hashed(secret),
-            person_id=person.id,
-            csrf_token=secrets.token_urlsafe(24),
-            user_agent=user_agent[:300],
-            last_seen_at=func.clock_timestamp(),
-            expires_at=func.clock_timestamp() + SESSION_LIVES,
-        )
-    )
-    db.flush()
-    return secret
-
-
-def actor_of(db: Session, secret: str | None) -> Actor:
-    """Whoever holds this session secret now, with live memberships; ANONYMOUS when it is none, ended or too old."""
-    if not secret:
-        return ANONYMOUS
-    found = db.execute(
-        select(SignIn, func.clock_timestamp())
-        .where(
-            SignIn.token_hash == hashed(secret),
-            SignIn.ended_at.is_(None),
-            SignIn.expires_at > func.clock_timestamp(),
-            SignIn.last_seen_at > func.clock_timestamp() - SESSION_IDLES,
-        )
-        .options(joinedload(SignIn.person))
-    ).one_or_none()
-    if found is None:
-        return ANONYMOUS
-    sign_in, now = found
-    if now - sign_in.last_seen_at > SEEN_EVERY:
-        sign_in.last_seen_at = now
-    return actor_for(db, sign_in.person, sign_in)
 
 
 def actor_for(db: Session, person: Person, sign_in: SignIn | None = None) -> Actor:
@@ -169,39 +66,6 @@ def belongings(db: Session, person_id: uuid.UUID) -> tuple[Belonging, ...]:
         .order_by(Organisation.name, Organisation.id)
     )
     return tuple(Belonging(*row) for row in rows)
-
-
-def sign_ins(db: Session, actor: Actor) -> list[SignIn]:
-    """The live sessions of the actor, newest first."""
-    return list(
-        db.scalars(
-            select(SignIn)
-            .where(
-                SignIn.person_id == actor.person_id,
-                SignIn.ended_at.is_(None),
-                SignIn.expires_at > func.clock_timestamp(),
-                SignIn.last_seen_at > func.clock_timestamp() - SESSION_IDLES,
-            )
-            .order_by(SignIn.created_at.desc())
-        )
-    )
-
-
-def sign_out(db: Session, actor: Actor, sign_in_id: uuid.UUID | None = None) -> None:
-    """End one session of the actor (by default the present one). Another person's id ends nothing: NotFound."""
-    ended = db.scalar(
-        update(SignIn)
-        .where(
-            SignIn.id == (sign_in_id or actor.sign_in_id),
-            SignIn.person_id == actor.person_id,
-            SignIn.ended_at.is_(None),
-        )
-        .values(ended_at=func.clock_timestamp())
-        .returning(SignIn.id)
-    )
-    if ended is None:
-        raise NotFound
-    audit.record(db, actor, "person.signed_out")
 
 
 def set_profile(db: Session, actor: Actor, name: str, language: str) -> None:
@@ -270,7 +134,7 @@ def invite_colleague(
     """Give a person a role in one of the actor's own organisations and tell them by mail; a live role is changed."""
     organisation = owned(db, actor, organisation_id)
     throttle.hit(db, f"invite:{actor.person_id}", 30, timedelta(hours=1))
-    person = _person(db, email, actor.language)
+    person = person_named(db, email, actor.language)
     _join(db, organisation, person, role)
     _tell_invited(db, person, organisation.name, role, actor.name or actor.email, base_url)
     audit.record(
@@ -293,7 +157,7 @@ def _join(db: Session, organisation: Organisation, person: Person, role: str) ->
 
 
 def _tell_invited(db: Session, person: Person, organisation: str, role: str, inviter: str, base_url: str) -> None:
-    values = {"organisation": organisation, "role": translate(person.language, role), "inviter": inviter}
+    values = {"organisation": organisation, "role": glossary.words("role", role, person.language), "inviter": inviter}
     outbox.enqueue(
         db,
         "invitation",
@@ -325,7 +189,7 @@ def invite_state(db: Session, actor: Actor, state_code: str, authority: str, ema
         organisation = Organisation(name=authority, country=state_code, state_code=state_code)
         db.add(organisation)
         db.flush()
-    person = _person(db, email, actor.language)
+    person = person_named(db, email, actor.language)
     _join(db, organisation, person, "owner")
     _tell_invited(db, person, organisation.name, "owner", "RVO", base_url)
     audit.record(db, actor, "organisation.state_invited", state=state_code, person=str(person.id))
@@ -334,7 +198,7 @@ def invite_state(db: Session, actor: Actor, state_code: str, authority: str, ema
 
 def invite_staff(db: Session, email: str, role: str, actor: Actor = SYSTEM, name: str = "") -> Person:
     """Give a person a staff role (reviewer, coordinator, admin)."""
-    person = _person(db, email, "nl", name)
+    person = person_named(db, email, "nl", name)
     person.staff_role = role
     audit.record(db, actor, "person.staff_role_given", person=str(person.id), role=role)
     db.flush()

@@ -1,64 +1,19 @@
 """Call files: YAML checked to the last name, each problem with its line and what to do."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from app.domain import kinds, questionnaire, rules
+from app.domain import definitions, grammar, kinds, rules
+from app.domain.grammar import Found, Marked
 from app.domain.questionnaire import Question, Questionnaire
-from app.infra.i18n import LANGUAGES
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]")
 RESERVED = frozenset({"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"})
-TEXT = object()  # stands for {en: ..., nl: ...}
-TOP = {
-    "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
-    "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
-}  # fmt: skip
-STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
-QUESTION = {
-    "name": str, "kind": str, "label": TEXT, "hint": TEXT, "for": list, "required": object, "required_when": str,
-    "max_length": int, "unit": TEXT, "min": str, "max": str, "places": int, "options": list, "default": object,
-    "item": TEXT, "min_items": object, "max_items": int, "questions": list,
-}  # fmt: skip
-RULE = {
-    "name": str, "level": str, "for": list, "each": str, "at": str, "needs": list, "check": str, "message": TEXT,
-}  # fmt: skip
-COLUMN = {"name": str, "label": TEXT, "kind": str, "value": str, "sum": bool}
-RESPONDENT = {"title": TEXT, "hint": TEXT, "open_to": str}
-OPTION = {"value": str, "label": TEXT}
-LIMIT = {"kind": str, "value": str}
-OPTIONAL = frozenset(
-    [
-        "hint",
-        "for",
-        "confidential",
-        "required",
-        "required_when",
-        "max_length",
-        "unit",
-        "min",
-        "max",
-        "places",
-        "options",
-        "default",
-        "item",
-        "min_items",
-        "max_items",
-        "each",
-        "needs",
-        "sum",
-        "limits",
-        "rules",
-        "register",
-        "questions",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -79,12 +34,6 @@ class CallFileInvalid(Exception):
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("; ".join(str(p) for p in problems))
-
-
-class Marked(dict[str, Any]):
-    """A mapping that remembers on which line it began."""
-
-    line = 0
 
 
 class _Loader(yaml.SafeLoader):
@@ -136,91 +85,20 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, list) else value
 
 
-Found = Iterator[tuple[int, str]]
-
-
 def _problems(body: Any) -> Found:
     if not isinstance(body, Marked):
         yield 1, "A call file is a mapping: begin with `code: ...`."
         return
-    shape = list(_shape(body, TOP, "the call file")) + list(_inner_shapes(body))
+    shape = list(grammar.problems(body))
     yield from shape
     if shape:
         return  # what follows relies on the shape
     if not CLOSES.fullmatch(body["closes"]):
         yield body.line, '`closes` is month-day hour:minute, such as "06-20 17:00".'
-    built = questionnaire.build(_plain(body))
+    built = definitions.build(_plain(body))
     yield from _names(body)
     yield from _uses(body, built)
     yield from _rules(body, built)
-
-
-def _shape(body: Any, wanted: dict[str, Any], what: str) -> Found:
-    if not isinstance(body, Marked):
-        yield 1, f"{what} is a mapping."
-        return
-    for key in body:
-        if key not in wanted:
-            yield body.line, f"{what} has no key '{key}'; there are {', '.join(wanted)}."
-    for key, kind in wanted.items():
-        if key not in body:
-            if key not in OPTIONAL:
-                yield body.line, f"{what} lacks '{key}': add it."
-        elif kind is TEXT:
-            yield from _text(body[key], body.line, f"'{key}' of {what}")
-        elif kind is not object and not (isinstance(body[key], kind) and (kind is not int or body[key] is not True)):
-            yield body.line, f"'{key}' of {what} is a {kind.__name__}: quote texts and numbers that are texts."
-
-
-def _text(value: Any, line: int, what: str) -> Found:
-    if not isinstance(value, dict) or set(value) != set(LANGUAGES):
-        yield line, f"{what} is a text in {' and '.join(LANGUAGES)}."
-    elif not all(isinstance(v, str) and v.strip() for v in value.values()):
-        yield line, f"{what} is empty in one language: write it."
-
-
-def _inner_shapes(body: Marked) -> Found:
-    for name, respondent in (body.get("respondents") or {}).items():
-        yield from _shape(respondent, RESPONDENT, f"respondent {name}")
-    for name, heading in (body.get("headings") or {}).items():
-        yield from _text(heading, body.line, f"heading {name}")
-    for name, limit in (body.get("limits") or {}).items():
-        yield from _shape(limit, LIMIT, f"limit {name}")
-        if isinstance(limit, dict) and limit.get("kind") not in ("money", "decimal", "percent", "integer"):
-            yield getattr(limit, "line", body.line), f"limit {name} is money, decimal, percent or integer."
-    for step in body.get("steps") or []:
-        yield from _shape(step, STEP, "a step")
-        for question in (step.get("questions") or []) if isinstance(step, Marked) else []:
-            yield from _question_shape(question, depth=0)
-    for rule in body.get("rules") or []:
-        yield from _shape(rule, RULE, "a rule")
-    for column in body.get("register") or []:
-        yield from _shape(column, COLUMN, "a register column")
-
-
-def _question_shape(body: Any, depth: int) -> Found:
-    yield from _shape(body, QUESTION, "a question")
-    if not isinstance(body, Marked):
-        return
-    kind, name, line = body.get("kind"), body.get("name"), body.line
-    if kind not in (*kinds.KINDS, kinds.LIST):
-        yield line, f"Question {name} is of kind '{kind}'; there are {', '.join((*kinds.KINDS, kinds.LIST))}."
-    for option in body.get("options") or []:
-        yield from _shape(option, OPTION, f"an option of {name}")
-    if (kind in ("choice", "choices")) != bool(body.get("options")):
-        yield line, f"Question {name}: `options` belong to choice and choices, and those need them."
-    if (kind == kinds.LIST) != bool(body.get("questions")):
-        yield line, f"Question {name}: `questions` belong to a list, and a list needs them."
-    if depth and kind == "file":
-        yield line, f"Question {name}: files are asked at the top of a step, not inside a list."
-    if depth > 1 and kind == kinds.LIST:
-        yield line, f"Question {name}: a list inside a list inside a list cannot be shown; put it one level up."
-    values = [o.get("value") for o in body.get("options") or [] if isinstance(o, dict)]
-    given = body.get("default")
-    if given is not None and not set(given if isinstance(given, list) else [given]) <= set(values):
-        yield line, f"Question {name}: the default is not among the options."
-    for inner in body.get("questions") or []:
-        yield from _question_shape(inner, depth + 1)
 
 
 def _names(body: Marked) -> Found:

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.domain import audit, questionnaire
+from app.domain import audit, definitions
 from app.domain.access import SYSTEM, is_withdrawn
 from app.domain.errors import NotFound
 from app.domain.questionnaire import Questionnaire
@@ -57,7 +57,7 @@ def publish(
     is_synthetic: bool = False,
 ) -> Call:
     """Publish a checked definition as a call with its window. Needs the owner role: the serving role may not do this."""
-    digest = questionnaire.digest(definition)
+    digest = definitions.digest(definition)
     db.execute(insert(Definition).values(digest=digest, body=definition).on_conflict_do_nothing())
     call = Call(
         code=code or definition["code"],
@@ -104,7 +104,7 @@ _built: dict[str, Questionnaire] = {}  # a definition never changes, so what is 
 def questions(call: Call) -> Questionnaire:
     """The call's questionnaire, built once per definition and process."""
     if call.definition_digest not in _built:
-        _built[call.definition_digest] = questionnaire.build(call.definition.body, call.definition_digest)
+        _built[call.definition_digest] = definitions.build(call.definition.body, call.definition_digest)
     return _built[call.definition_digest]
 
 
@@ -112,7 +112,7 @@ def questions_of(db: Session, definition_digest: str) -> Questionnaire:
     """The questionnaire that a version answered."""
     if definition_digest not in _built:
         body = db.get_one(Definition, definition_digest).body
-        _built[definition_digest] = questionnaire.build(body, definition_digest)
+        _built[definition_digest] = definitions.build(body, definition_digest)
     return _built[definition_digest]
 
 

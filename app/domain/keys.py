@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.domain import audit
 from app.domain.access import ANONYMOUS, Actor
-from app.domain.accounts import hashed
 from app.domain.errors import NotFound
+from app.domain.tokens import hashed
 from app.models import ApiKey
 
 SCOPES = ("submissions:read", "attachments:read", "deliveries:write")

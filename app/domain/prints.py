@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from app.domain import kinds, questionnaire
+from app.domain import glossary, kinds, questionnaire
 from app.domain.questionnaire import Question, Questionnaire
 from app.domain.receipts import NON_BINDING, RULE
 from app.infra import times
@@ -40,7 +40,7 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
         [t(N_("Title")), said["title"]],
         [t(N_("Organisation")), f"{said['organisation']['name']} ({said['organisation']['country']})"],
         [t(N_("Submitted by")), " · ".join(filter(None, (said["submitter"]["name"], said["submitter"]["email"])))],
-        [t(N_("Signed in by")), said["submitter"]["login_assurance"]],
+        [t(N_("Signed in by")), glossary.words("assurance", said["submitter"]["login_assurance"], language)],
         [t(N_("Definition")), said["definition"]],
     ]
     return {

@@ -1,21 +1,13 @@
-"""The form as data: what is asked of whom, built from a call's definition. Reading, checking and schemas build on it."""
+"""The form as data: what is asked of whom, and how answers are walked. Reading, checking and schemas build on it."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import rfc8785
-
-from app.domain import kinds, rules
+from app.domain import amounts, kinds, rules
 
 Text = dict[str, str]
-DEFAULT_LENGTH = {"text": 200, "long_text": 3000}
-# Beyond these a typing error is certain, and rules stay within 64 bits: 100 billion EUR, a billion of anything.
-DEFAULT_MAX = {"percent": "100", "money": "100000000000.00", "decimal": "1000000000", "integer": "1000000000000"}
-DEFAULT_FILES = 5
-DEFAULT_ITEMS = 50
 
 
 @dataclass(frozen=True)
@@ -172,93 +164,6 @@ class Questionnaire:
         return kind in step.for_ and kind in found.for_
 
 
-def digest(definition: dict[str, Any]) -> str:
-    """SHA-256 (hex) of a definition's canonical JSON (RFC 8785): its name for ever."""
-    return hashlib.sha256(rfc8785.dumps(definition)).hexdigest()
-
-
-def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
-    """The questionnaire of a checked definition; `name` is its digest where that is known already."""
-    everybody = frozenset(body["respondents"])
-    limits = body.get("limits", {})
-    return Questionnaire(
-        definition=body,
-        digest=name or digest(body),
-        code=body["code"],
-        title=body["title"],
-        summary=body["summary"],
-        respondents={k: Respondent(k, r["title"], r["hint"], r["open_to"]) for k, r in body["respondents"].items()},
-        headings=body["headings"],
-        limits={k: kinds.KINDS[v["kind"]].to_cel(v["value"]) for k, v in limits.items()},
-        limit_texts={k: (v["kind"], v["value"]) for k, v in limits.items()},
-        uses=body["uses"],
-        steps=tuple(_step(s, everybody) for s in body["steps"]),
-        rules=tuple(_rule(r, everybody) for r in body.get("rules", [])),
-        register=tuple(
-            RegisterColumn(c["name"], c["label"], c["kind"], c["value"], c.get("sum", False))
-            for c in body.get("register", [])
-        ),
-    )
-
-
-def _kinds_of(value: Any, everybody: frozenset[str]) -> frozenset[str]:
-    if value is True:
-        return everybody
-    return frozenset(value or ())
-
-
-def _step(body: dict[str, Any], everybody: frozenset[str]) -> Step:
-    for_ = frozenset(body.get("for", everybody))
-    return Step(
-        name=body["name"],
-        title=body["title"],
-        hint=body.get("hint"),
-        heading=body["heading"],
-        for_=for_,
-        confidential=body.get("confidential", False),
-        questions=tuple(_question(q, for_) for q in body["questions"]),
-    )
-
-
-def _question(body: dict[str, Any], asked: frozenset[str]) -> Question:
-    kind = body["kind"]
-    for_ = frozenset(body.get("for", asked))
-    least = body.get("min_items", 0)
-    return Question(
-        name=body["name"],
-        kind=kind,
-        label=body["label"],
-        hint=body.get("hint"),
-        for_=for_,
-        required=_kinds_of(body.get("required", False), for_) & for_,
-        required_when=body.get("required_when"),
-        max_length=body.get("max_length", DEFAULT_LENGTH.get(kind, 200)),
-        places=body.get("places", 2),
-        min=body.get("min", "0" if kind in ("percent", "money") else None),
-        max=body.get("max", DEFAULT_MAX.get(kind)),
-        unit=body.get("unit"),
-        options=tuple(Option(o["value"], o["label"]) for o in body.get("options", [])),
-        default=body.get("default"),
-        item=body.get("item", body["label"]),
-        min_items=dict.fromkeys(for_, least) if isinstance(least, int) else dict(least),
-        max_items=body.get("max_items", DEFAULT_FILES if kind == "file" else DEFAULT_ITEMS),
-        questions=tuple(_question(q, for_) for q in body.get("questions", [])),
-    )
-
-
-def _rule(body: dict[str, Any], everybody: frozenset[str]) -> Rule:
-    return Rule(
-        name=body["name"],
-        level=body["level"],
-        for_=frozenset(body.get("for", everybody)),
-        each=tuple(body["each"].split(".")) if "each" in body else (),
-        at=body["at"],
-        needs=tuple(body.get("needs", [])),
-        check=body["check"],
-        message=body["message"],
-    )
-
-
 def cel_values(questions: tuple[Question, ...], answers: dict[str, Any]) -> dict[str, Any]:
     """Answers as rules see them: null where not answered, lists of items in full, exact integers for numbers."""
     values: dict[str, Any] = {}
@@ -314,5 +219,5 @@ def _canonical(kind: str, value: Any) -> Any:
         sign, cents = ("-" if value < 0 else ""), abs(value)
         return f"{sign}{cents // 100}.{cents % 100:02d}"
     sign, parts = ("-" if value < 0 else ""), abs(value)
-    fraction = f"{parts % kinds.TEN_THOUSAND:04d}".rstrip("0")
-    return f"{sign}{parts // kinds.TEN_THOUSAND}" + (f".{fraction}" if fraction else "")
+    fraction = f"{parts % amounts.TEN_THOUSAND:04d}".rstrip("0")
+    return f"{sign}{parts // amounts.TEN_THOUSAND}" + (f".{fraction}" if fraction else "")

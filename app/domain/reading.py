@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain import kinds
-from app.domain.kinds import Unreadable
+from app.domain import kinds, texts
+from app.domain.answers import Unreadable
 from app.domain.questionnaire import Question, Step
 
 MAX_UNREAD = 20_000  # characters kept of a text that could not be read
@@ -84,7 +84,7 @@ def _read_one(
         return [value for value in allowed if value in posted.get(path, [])]
     if question.kind == "date" and any(f"{path}-{part}" in posted for part in DATE_PARTS):
         return _read_date(question, path, posted, language, unread)
-    text = kinds.clean(posted.get(path, [""])[-1])
+    text = texts.clean(posted.get(path, [""])[-1])
     if not text:
         return None
     try:
@@ -97,7 +97,7 @@ def _read_one(
 def _read_date(
     question: Question, path: str, posted: dict[str, list[str]], language: str, unread: dict[str, dict[str, Any]]
 ) -> str | None:
-    day, month, year = (kinds.clean(posted.get(f"{path}-{part}", [""])[-1]) for part in DATE_PARTS)
+    day, month, year = (texts.clean(posted.get(f"{path}-{part}", [""])[-1]) for part in DATE_PARTS)
     if not (day or month or year):
         return None
     try:

@@ -14,13 +14,13 @@ from typing import Any
 
 import cel
 
-from app.domain import identifiers, kinds
+from app.domain import amounts, identifiers
 
 # Every function a rule may call, with the line that the manual of the file format shows.
 FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "eur": (lambda text: int(Decimal(text) * 100), "eur('3000000000.00'): an amount as cents"),
     "d": (
-        lambda text: int(Decimal(text) * kinds.TEN_THOUSAND),
+        lambda text: int(Decimal(text) * amounts.TEN_THOUSAND),
         "d('1.25'): a decimal or percentage as ten-thousandths",
     ),
     "sum": (lambda values: sum(v for v in values if v is not None), "sum(list): total, skipping null"),
@@ -33,7 +33,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     ),
     "in_country": (
         lambda latitude, longitude, country: identifiers.is_inside(
-            latitude / kinds.TEN_THOUSAND, longitude / kinds.TEN_THOUSAND, country
+            latitude / amounts.TEN_THOUSAND, longitude / amounts.TEN_THOUSAND, country
         ),
         "in_country(lat, lon, 'NL'): whether a point lies in the rough box around a country",
     ),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, Portal, PortalDep, cookie_name
-from app.domain import accounts, identifiers
+from app.domain import accounts, identifiers, sign_ins
 from app.domain.errors import NotFound
 from app.infra import i18n
 from app.infra.i18n import N_, Message
@@ -45,7 +45,7 @@ def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal:
         return pages.render(request, "account/sign_in.html", 422, email=email, next=path, errors=errors)
     browser = request.cookies.get(BROWSER) or secrets.token_urlsafe(32)
     language = pages.language_of(request)
-    accounts.request_link(db, email, browser, pages.network(request), portal.settings.base_url, language, path)
+    sign_ins.request_link(db, email, browser, pages.network(request), portal.settings.base_url, language, path)
     response = pages.render(request, "account/link_sent.html", email=email)
     _set(response, portal, BROWSER, browser, timedelta(days=1))
     return response
@@ -74,16 +74,16 @@ def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: 
     """Sign in."""
     language = pages.language_of(request)
     agent = request.headers.get("user-agent", "")
-    secret, path = accounts.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language)
+    secret, path = sign_ins.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language)
     response = pages.redirect(pages.own_path(path))
-    _set(response, portal, cookie_name(portal.settings), secret, accounts.SESSION_LIVES)
+    _set(response, portal, cookie_name(portal.settings), secret, sign_ins.SESSION_LIVES)
     return response
 
 
 @router.post("/sign-out")
 def sign_out(form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
     """End this session."""
-    accounts.sign_out(db, actor)
+    sign_ins.sign_out(db, actor)
     response = pages.redirect("/calls")
     response.delete_cookie(
         cookie_name(portal.settings), path="/", secure=portal.settings.base_url.startswith("https://"), httponly=True
@@ -94,14 +94,14 @@ def sign_out(form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> R
 @router.post("/sign-ins/{sign_in_id}/end")
 def end_session(sign_in_id: uuid.UUID, form: pages.Form, actor: Applicant, db: Db) -> Response:
     """End one of my other sessions."""
-    accounts.sign_out(db, actor, sign_in_id)
+    sign_ins.sign_out(db, actor, sign_in_id)
     return pages.redirect("/account")
 
 
 @router.get("")
 def overview(request: Request, actor: Applicant, db: Db) -> Response:
     """Who I am, my organisations, where I am signed in."""
-    return pages.render(request, "account/overview.html", sessions=accounts.sign_ins(db, actor))
+    return pages.render(request, "account/overview.html", sessions=sign_ins.live(db, actor))
 
 
 @router.post("")

@@ -1,8 +1,6 @@
 """/apply: my submissions, the task list, the pages of the form, check, submit, withdraw and restore."""
 
-import secrets
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,9 +8,9 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, calls, changes, findings, questionnaire, reading, submissions, withdrawals
+from app.domain import attachments, calls, changes, findings, reading, submissions, withdrawals
 from app.domain.access import Actor
-from app.domain.errors import FileRefused, Forbidden, Invalid, NotFound, NotReady, StaleStep, TooLarge, TooManyFiles
+from app.domain.errors import FileRefused, Invalid, NotFound, StaleStep, TooLarge, TooManyFiles
 from app.domain.questionnaire import Questionnaire, Step
 from app.domain.reading import Reading
 from app.models import Submission
@@ -107,86 +105,6 @@ def _changes(
     for file in standing.version.files:
         kept.setdefault(file["question"], []).append(file)
     return changes.between(questions, case.kind, standing.version.answers | kept, draft.answers | draft.files)
-
-
-@router.get("/{ref}/check")
-def check(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
-    """Everything in one list: errors, warnings with their reasons, all answers; and the button that submits."""
-    return _check_page(request, submissions.load(db, actor, ref), actor, db)
-
-
-def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status: int = 200) -> Response:
-    questions = calls.questions(case.call)
-    draft = submissions.content(db, case)
-    found = submissions.check(db, case, draft)
-    standing = submissions.standing(db, case, draft)
-    revision = submissions.drafts(db, case)
-    return pages.render(
-        request,
-        "apply/check.html",
-        status,
-        case=case,
-        questions=questions,
-        state=calls.state(case.call, calls.clock(db)),
-        standing=standing,
-        errors=[f for f in found if f.level == "error"],
-        warnings=[f for f in found if f.level == "warning"],
-        reasons=draft.reasons,
-        revision=revision[submissions.CHECK].revision if submissions.CHECK in revision else 0,
-        rows=list(questionnaire.walk(questions, case.kind, draft.answers | draft.files)),
-        label_of=_label_of(questions, case, draft.answers, pages.language_of(request)),
-        key=secrets.token_urlsafe(18),
-        may_edit=actor.may_edit(case),
-    )
-
-
-def _label_of(
-    questions: Questionnaire, case: Submission, answers: dict[str, Any], language: str
-) -> Callable[[str], str]:
-    known = steps.labels(questions, case.kind, answers, language)
-    return lambda path: known.get(path, path)
-
-
-@router.post("/{ref}/check")
-def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
-    """Keep the reasons given for warnings."""
-    case = submissions.load(db, actor, ref)
-    reasons = {
-        name.removeprefix("reason:"): value.strip()[: submissions.REASON_LENGTH]
-        for name, value in steps.pairs(form)
-        if name.startswith("reason:") and value.strip()
-    }
-    request.state.labels = {f"reason:{key}": key for key in reasons}
-    submissions.save_step(db, actor, case, submissions.CHECK, _revision(form), reasons, {})
-    return pages.redirect(f"/apply/{case.reference}/check")
-
-
-def _revision(form: FormData) -> int:
-    given = pages.field(form, "revision", 9)
-    return int(given) if given.isascii() and given.isdigit() else 0
-
-
-@router.post("/{ref}/receipts")
-def submit(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
-    """Submit. The same key gives the same receipt, however often it is pressed."""
-    case = submissions.load(db, actor, ref)
-    key = pages.field(form, "key", 200)
-    request.state.attempt = (case.id, actor.person_id, key)
-    language = pages.language_of(request)
-    issuer = portal.settings.base_url
-    try:
-        version = submissions.submit(db, actor, case, key, language, portal.signer, issuer)
-    except NotReady:
-        with portal.sessions.begin() as own:
-            submissions.record_attempt(own, case.id, _person(actor), "invalid", NotReady.code, key)
-        return _check_page(request, case, actor, db, 422)
-    return pages.redirect(f"/apply/{case.reference}/receipts/{version.number}")
-
-
-def _person(actor: Actor) -> uuid.UUID:
-    if actor.person_id is None:
-        raise Forbidden
-    return actor.person_id
 
 
 @router.get("/{ref}/withdrawal")
@@ -285,7 +203,7 @@ def save(
     request.state.labels = steps.labels(calls.questions(case.call), case.kind, read.answers, language)
     target = steps.press(found, case.kind, read, action)
     try:
-        revision = submissions.save_step(db, actor, case, step, _revision(form), read.answers, read.unread)
+        revision = submissions.save_step(db, actor, case, step, steps.revision(form), read.answers, read.unread)
     except StaleStep:
         theirs = submissions.drafts(db, case)[step]
         differing = changes.between(calls.questions(case.call), case.kind, theirs.answers, read.answers)

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, calls, identifiers, keys, oversight
+from app.domain import accounts, calls, glossary, identifiers, keys, oversight
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
 from app.domain.errors import Invalid
-from app.infra.i18n import N_, Message
+from app.infra.i18n import N_, Message, sort_key
 from app.web import pages
 from app.web.guards import Admin, Coordinator, Reviewer
 
@@ -137,11 +137,18 @@ def audit_trail(
         request,
         "manage/audit.html",
         listing=listing,
-        names=oversight.event_names(db),
+        names=_event_names(request, db),
         person=values[0],
         reference=values[1],
         name=values[2],
     )
+
+
+def _event_names(request: Request, db: Db) -> list[tuple[str, str]]:
+    """The events that occur with their words, as people look them up."""
+    language = pages.language_of(request)
+    named = [(name, glossary.words("event", name, language)) for name in oversight.event_names(db)]
+    return sorted(named, key=lambda entry: sort_key(entry[1]))
 
 
 @router.get("/attempts")

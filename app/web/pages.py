@@ -24,7 +24,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import ActorDep
-from app.domain import audit
+from app.domain import audit, glossary
 from app.domain.access import ANONYMOUS
 from app.domain.errors import CrossSite, Refused
 from app.infra import i18n, times
@@ -55,6 +55,7 @@ def _environment(language: str) -> Environment:
         "language": language,
         "static": static,
         "text": lambda texts: texts.get(language) or texts["en"],
+        "named": partial(glossary.words, language=language),
         "brussels": partial(times.brussels, language=language),
         "utc": partial(times.utc, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),

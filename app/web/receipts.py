@@ -1,17 +1,99 @@
-"""/apply/{ref}/receipts, /versions and /attachments: what was submitted, its proof, and its files."""
+"""/apply/{ref}/check, /receipts, /versions and /attachments: check and submit, what was submitted, its proof, its files."""
 
+import secrets
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
 from app.domain import attachments, audit, calls, prints, questionnaire, seals, statements, submissions
+from app.domain.access import Actor
+from app.domain.errors import Forbidden, NotReady
+from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
-from app.web import pages
+from app.models import Submission
+from app.web import pages, steps
 from app.web.guards import Applicant
 
 router = APIRouter(prefix="/apply/{ref}")
+
+
+@router.get("/check")
+def check(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
+    """Everything in one list: errors, warnings with their reasons, all answers; and the button that submits."""
+    return _check_page(request, submissions.load(db, actor, ref), actor, db)
+
+
+def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status: int = 200) -> Response:
+    questions = calls.questions(case.call)
+    draft = submissions.content(db, case)
+    found = submissions.check(db, case, draft)
+    standing = submissions.standing(db, case, draft)
+    revision = submissions.drafts(db, case)
+    return pages.render(
+        request,
+        "apply/check.html",
+        status,
+        case=case,
+        questions=questions,
+        state=calls.state(case.call, calls.clock(db)),
+        standing=standing,
+        errors=[f for f in found if f.level == "error"],
+        warnings=[f for f in found if f.level == "warning"],
+        reasons=draft.reasons,
+        revision=revision[submissions.CHECK].revision if submissions.CHECK in revision else 0,
+        rows=list(questionnaire.walk(questions, case.kind, draft.answers | draft.files)),
+        label_of=_label_of(questions, case, draft.answers, pages.language_of(request)),
+        key=secrets.token_urlsafe(18),
+        may_edit=actor.may_edit(case),
+    )
+
+
+def _label_of(
+    questions: Questionnaire, case: Submission, answers: dict[str, Any], language: str
+) -> Callable[[str], str]:
+    known = steps.labels(questions, case.kind, answers, language)
+    return lambda path: known.get(path, path)
+
+
+@router.post("/check")
+def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
+    """Keep the reasons given for warnings."""
+    case = submissions.load(db, actor, ref)
+    reasons = {
+        name.removeprefix("reason:"): value.strip()[: submissions.REASON_LENGTH]
+        for name, value in steps.pairs(form)
+        if name.startswith("reason:") and value.strip()
+    }
+    request.state.labels = {f"reason:{key}": key for key in reasons}
+    submissions.save_step(db, actor, case, submissions.CHECK, steps.revision(form), reasons, {})
+    return pages.redirect(f"/apply/{case.reference}/check")
+
+
+@router.post("/receipts")
+def submit(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
+    """Submit. The same key gives the same receipt, however often it is pressed."""
+    case = submissions.load(db, actor, ref)
+    key = pages.field(form, "key", 200)
+    request.state.attempt = (case.id, actor.person_id, key)
+    language = pages.language_of(request)
+    issuer = portal.settings.base_url
+    try:
+        version = submissions.submit(db, actor, case, key, language, portal.signer, issuer)
+    except NotReady:
+        with portal.sessions.begin() as own:
+            submissions.record_attempt(own, case.id, _person(actor), "invalid", NotReady.code, key)
+        return _check_page(request, case, actor, db, 422)
+    return pages.redirect(f"/apply/{case.reference}/receipts/{version.number}")
+
+
+def _person(actor: Actor) -> uuid.UUID:
+    if actor.person_id is None:
+        raise Forbidden
+    return actor.person_id
 
 
 @router.get("/receipts/{number}.pdf")

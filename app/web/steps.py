@@ -11,6 +11,7 @@ from app.domain.questionnaire import Question, Questionnaire, Step
 from app.domain.reading import Reading
 from app.infra import documents
 from app.infra.i18n import N_, Message, sort_key, translate
+from app.web import pages
 
 SELECT_FROM = 7  # choices longer than this become a select
 OWN_FIELDS = frozenset({"csrf_token", "revision", "action"})
@@ -20,6 +21,12 @@ ADDED = N_("Added. Fill it in and save.")
 def pairs(form: FormData) -> list[tuple[str, str]]:
     """The text fields of a posted form, without ours."""
     return [(n, v) for n, v in form.multi_items() if isinstance(v, str) and n not in OWN_FIELDS]
+
+
+def revision(form: FormData) -> int:
+    """The revision of the saved page that a posted form was made from; 0 when it was never saved."""
+    given = pages.field(form, "revision", 9)
+    return int(given) if given.isascii() and given.isdigit() else 0
 
 
 def press(step: Step, kind: str, read: Reading, action: str) -> str | None:

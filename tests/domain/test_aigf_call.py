@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from app import demo
-from app.domain import callfile, findings, questionnaire
+from app.domain import callfile, definitions, findings, questionnaire
 from app.domain.questionnaire import Questionnaire
 from tests import make
 
 
 @cache
 def call() -> Questionnaire:
-    return questionnaire.build(make.definition("aigf-eoi"))
+    return definitions.build(make.definition("aigf-eoi"))
 
 
 def sample(kind: str) -> dict[str, Any]:

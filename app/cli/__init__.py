@@ -1,0 +1,20 @@
+"""The command line: serve, migrate, calls, staff, keys, export, verify, invariants; a room for each sort."""
+
+import typer
+
+from app.cli import calls, people, proof, serving
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.command()(serving.serve)
+app.command()(serving.migrate)
+app.add_typer(calls.app, name="call")
+app.add_typer(people.staff, name="staff")
+app.add_typer(people.machines, name="key")
+app.command()(proof.export)
+app.command()(proof.verify)
+app.command()(proof.invariants)
+
+
+def main() -> None:
+    """The installed command `eoi`."""
+    app(prog_name="eoi")

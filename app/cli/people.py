@@ -1,0 +1,78 @@
+"""`staff` and `key`: who of RVO may sign in, and which machines may call the API."""
+
+import uuid
+from typing import Annotated
+
+import typer
+
+from app.cli.terminal import Json, opened, refuse, say
+from app.domain import accounts, calls, keys
+from app.domain.access import SYSTEM
+from app.infra import times
+
+staff = typer.Typer(no_args_is_help=True, help="People of RVO.")
+machines = typer.Typer(no_args_is_help=True, help="Keys of machines for the API.")
+
+
+@staff.command("invite")
+def staff_invite(email: str, role: Annotated[str, typer.Option(help="reviewer, coordinator or admin")]) -> None:
+    """Give somebody a staff role. Example: python -m app staff invite jo@rvo.example --role reviewer"""
+    if role not in ("reviewer", "coordinator", "admin"):
+        refuse("A role is reviewer, coordinator or admin.", 2)
+    with opened() as db:
+        accounts.invite_staff(db, email, role)
+    typer.echo(f"{email} may sign in as {role}.")
+
+
+@machines.command("issue")
+def key_issue(
+    name: str,
+    call: Annotated[list[str], typer.Option(help="A call the key may read; repeat for more.")],
+    scope: Annotated[list[str] | None, typer.Option(help="Repeat for more; default: all that read.")] = None,
+    by: Annotated[str | None, typer.Option(help="E-mail of the administrator who issues it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Issue a key; its text is shown this once. Example: python -m app key issue EuroHPC --call aigf-eoi"""
+    scopes = scope or ["submissions:read", "attachments:read"]
+    if wrong := sorted(set(scopes) - set(keys.SCOPES)):
+        refuse(f"There is no scope {', '.join(wrong)}; there are {', '.join(keys.SCOPES)}.", 2)
+    with opened() as db:
+        for code in call:
+            calls.by_code(db, code)
+        actor = SYSTEM
+        if by:
+            person = accounts.find_person(db, by)
+            if person is None or person.staff_role != "admin":
+                refuse(f"{by} is no administrator.")
+            actor = accounts.actor_for(db, person)
+        key, text = keys.issue(db, actor, name, call, scopes)
+        say({"id": str(key.id), "key": text, "calls": call, "scopes": scopes}, as_json, text)
+
+
+@machines.command("list")
+def key_list(as_json: Json = False) -> None:
+    """The keys, without their secrets. Example: python -m app key list"""
+    with opened() as db:
+        found = keys.all_keys(db)
+        data = [
+            {
+                "id": str(k.id),
+                "name": k.name,
+                "prefix": k.prefix,
+                "calls": k.call_codes,
+                "scopes": k.scopes,
+                "expires_at": times.iso(k.expires_at),
+                "revoked_at": times.iso(k.revoked_at) if k.revoked_at else None,
+                "last_used_at": times.iso(k.last_used_at) if k.last_used_at else None,
+            }
+            for k in found
+        ]
+        say(data, as_json, "\n".join(f"{k['id']}  {k['prefix']}  {k['name']}" for k in data) or "There are no keys.")
+
+
+@machines.command("revoke")
+def key_revoke(key_id: uuid.UUID) -> None:
+    """Make a key useless from now on. Example: python -m app key revoke 5b1c…"""
+    with opened() as db:
+        keys.revoke(db, SYSTEM, key_id)
+    typer.echo("Revoked.")

@@ -1,0 +1,68 @@
+"""`export`, `verify` and `invariants`: what leaves the portal, and what shows that all of it is right."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import server
+from app.cli.terminal import opened, refuse
+from app.domain import calls, exports, proofs, verification
+from app.settings import Settings
+
+
+def export(
+    code: str,
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    format: Annotated[str, typer.Option(help="json, ndjson, csv, xlsx or zip")] = "ndjson",
+) -> None:
+    """What EuroHPC gets, with its manifest. Example: python -m app export aigf-eoi --format zip --out eoi.zip"""
+    if format not in exports.FORMATS:
+        refuse(f"A format is one of {', '.join(exports.FORMATS)}.", 2)
+    settings = Settings.from_env(os.environ, demo=True)
+    with opened() as db:
+        call = calls.by_code(db, code)
+        exports.write(db, server.file_store(settings), call, format, out)
+    typer.echo(f"Wrote {out}.")
+
+
+def verify(
+    files: list[Path],
+    keys_file: Annotated[
+        Path | None, typer.Option("--keys", help="The portal's jwks.json; default: this portal's own.")
+    ] = None,
+) -> None:
+    """Check receipts offline. Exit 0 valid, 1 invalid, 2 cannot tell. Example: python -m app verify receipt.json"""
+    try:
+        jwks = (
+            json.loads(keys_file.read_text())
+            if keys_file
+            else server.own_jwks(Settings.from_env(os.environ, demo=True))
+        )
+    except (OSError, ValueError) as failure:
+        refuse(f"The keys cannot be read: {failure}", 2)
+    worst = 0
+    for file in files:
+        try:
+            document = json.loads(file.read_bytes())
+        except (OSError, ValueError) as failure:
+            typer.echo(f"{file}: cannot be read: {failure}", err=True)
+            worst = max(worst, 1)
+            continue
+        verdict = proofs.verify(document, jwks)
+        typer.echo(f"{file}: {verdict.sentence.text('en')}", err=verdict.outcome != "valid")
+        worst = max(worst, {"valid": 0, "unknown": 2, "invalid": 1}[verdict.outcome])
+    raise typer.Exit(worst)
+
+
+def invariants() -> None:
+    """Check what must always be true of the data; one line per broken sentence. Example: python -m app invariants"""
+    with opened() as db:
+        broken = verification.run(db)
+    for sentence in broken:
+        typer.echo(sentence, err=True)
+    if broken:
+        raise typer.Exit(1)
+    typer.echo("Every invariant holds.")

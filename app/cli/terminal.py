@@ -1,0 +1,49 @@
+"""What every command does: say its outcome as a line or as JSON, refuse with a sentence, open a transaction."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, NoReturn
+
+import typer
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from app import server
+from app.domain.errors import Refused, refusal_of
+from app.infra import database
+from app.settings import Settings, SettingsRefused
+
+Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
+
+
+def refuse(sentence: str, code: int = 1) -> NoReturn:
+    """One sentence on standard error and an exit code: 1 refused, 2 usage or cannot tell."""
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)
+
+
+def say(data: Any, as_json: bool, line: str) -> None:
+    """`data` as JSON, or `line` for people."""
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str) if as_json else line)
+
+
+@contextmanager
+def opened(owner: bool = False) -> Iterator[Session]:
+    """A transaction as the serving role, or as the owner; embedded PostgreSQL is started if it is not running."""
+    try:
+        with server.databases(Settings.from_env(os.environ, demo=True)) as urls:
+            engine = database.engine(urls.owner if owner else urls.app)
+            with database.sessions(engine).begin() as db:
+                yield db
+            engine.dispose()
+    except SettingsRefused as failure:
+        refuse(str(failure), 2)
+    except Refused as failure:
+        refuse(failure.message.text("en"))
+    except OperationalError as failure:
+        refuse(f"The database cannot be reached: {failure.orig}")
+    except DBAPIError as failure:
+        known = refusal_of(failure)
+        refuse(known.message.text("en") if known else f"The database refused: {failure.orig}")
