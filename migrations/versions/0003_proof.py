@@ -397,9 +397,9 @@ create function event_commitment(e event) returns text
   language sql stable set search_path = public, pg_temp as
   $$ select encode(sha256(convert_to(e.salt || event_content(e), 'UTF8')), 'hex') $$;
 
-create function chained(position bigint, previous text, commitment text) returns text
+create function chained(place bigint, previous text, commitment text) returns text
   language sql immutable set search_path = pg_catalog, pg_temp as
-  $$ select encode(sha256(convert_to(position || ':' || previous || ':' || commitment, 'UTF8')), 'hex') $$;
+  $$ select encode(sha256(convert_to(place || ':' || previous || ':' || commitment, 'UTF8')), 'hex') $$;
 
 create function guard_event() returns trigger
   language plpgsql security definer set search_path = public, pg_temp as $$
@@ -435,16 +435,16 @@ create function link_events() returns bigint
 declare
   place bigint;
   last text;
-  e record;
+  one record;
 begin
   perform pg_advisory_xact_lock(x'656f6b'::int);  -- one at a time, so that each follows the one before
-  select position, chain into place, last from event where position is not null order by position desc limit 1;
+  select e.position, e.chain into place, last from event e where e.position is not null order by e.position desc limit 1;
   place := coalesce(place, 0);
   last := coalesce(last, repeat('0', 64));
-  for e in select id, commitment from event where position is null order by id loop
+  for one in select id, commitment from event where position is null order by id loop
     place := place + 1;
-    last := chained(place, last, e.commitment);
-    update event set position = place, chain = last where id = e.id;
+    last := chained(place, last, one.commitment);
+    update event set position = place, chain = last where id = one.id;
   end loop;
   return place;
 end $$;
