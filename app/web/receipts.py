@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, audit, calls, prints, questionnaire, seals, statements, submissions
+from app.domain import attachments, audit, calls, merkle, prints, questionnaire, seals, statements, submissions
 from app.domain.access import Actor
 from app.domain.errors import Forbidden, NotReady
 from app.domain.questionnaire import Questionnaire
@@ -125,6 +125,7 @@ def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> R
     version = submissions.version(db, case, number)
     standing = submissions.standing(db, case)
     state = calls.state(case.call, calls.clock(db))
+    proof = seals.proof(db, case) if version.exemption_id is None else None
     return pages.render(
         request,
         "apply/receipt.html",
@@ -133,6 +134,8 @@ def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> R
         standing=standing,
         state=state,
         said=version.receipt.body,
+        proof=proof,
+        leaf_hash=merkle.leaf(statements.canonical(proof["leaf"])) if proof else "",
     )
 
 

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import proofs, submissions, throttle
+from app.domain import heads, proofs, statements, submissions, throttle
 from app.infra import times
 from app.infra.i18n import N_, Message
 from app.web import pages
@@ -42,6 +42,18 @@ def _page(request: Request, verdict: str = "", outcome: str = "", **values: str)
         reference=values.get("reference", ""),
         digest=values.get("digest", ""),
     )
+
+
+@router.get("/heads")
+def heads_page(request: Request, actor: Public, db: Db) -> Response:
+    """The published heads of the audit trail, newest first: whoever keeps one sees later whether the trail was cut."""
+    return pages.render(request, "verify/heads.html", heads=heads.published(db))
+
+
+@router.get("/heads.json")
+def heads_document(actor: Public, db: Db) -> Response:
+    """The same, as signed documents."""
+    return Response(statements.canonical({"heads": heads.published(db)}), media_type="application/json")
 
 
 @router.post("")
