@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -161,6 +162,12 @@ def key(db: Session, call: Call, *scopes: str) -> str:
     """The text of an API key for the call."""
     wanted = list(scopes) or ["submissions:read", "attachments:read"]
     return keys.issue(db, SYSTEM, "EuroHPC", [call.code], wanted)[1]
+
+
+def invite(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str) -> None:
+    """A colleague with a role."""
+    accounts.invite_colleague(db, actor, organisation_id, email, role, ISSUER)
+    db.flush()
 
 
 @cache

@@ -72,8 +72,10 @@ def seal(code: str, as_json: Json = False) -> None:
 
 def invariants() -> None:
     """Check what must always be true of the data; one line per broken sentence. Example: python -m app invariants"""
+    settings = Settings.from_env(os.environ, demo=True)
+    evidence = verification.Evidence(server.file_store(settings), server.own_jwks(settings))
     with opened() as db:
-        broken = verification.run(db)
+        broken = verification.run(db, evidence)
     for sentence in broken:
         typer.echo(sentence, err=True)
     if broken:

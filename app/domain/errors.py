@@ -104,6 +104,11 @@ class ProposalPending(Refused):
     msgid = N_("There is a proposal already. Confirm or drop that one first.")
 
 
+class LastOwner(Refused):
+    code = "last_owner"
+    msgid = N_("This person is the only owner of an organisation. Give somebody else that role first.")
+
+
 class StaleStep(Refused):
     code = "stale_step"
     msgid = N_(

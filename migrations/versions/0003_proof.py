@@ -449,11 +449,13 @@ begin
   return place;
 end $$;
 
-create function erase_events(wanted uuid) returns bigint[]
+create function erase_person(wanted uuid) returns bigint[]
   language plpgsql security definer set search_path = public, pg_temp as $$
 declare
+  known text;
   erased bigint[];
 begin
+  select lower(email) into known from person where id = wanted for update;
   perform link_events();  -- what is erased has its place in the chain already
   perform set_config('eoi.erasing', 'yes', true);
   with gone as (
@@ -461,6 +463,14 @@ begin
     where person_id = wanted returning position)
   select array_agg(position order by position) into erased from gone;
   perform set_config('eoi.erasing', '', true);
+  update person set email = 'erased-' || id || '@erased.invalid', name = '', staff_role = null, email_verified_at = null
+    where id = wanted;
+  update membership set ended_at = clock_timestamp() where person_id = wanted and ended_at is null;
+  update sign_in set ended_at = coalesce(ended_at, clock_timestamp()), user_agent = '' where person_id = wanted;
+  delete from sign_in_link where lower(email) = known;
+  update message set recipient = 'erased', subject = '', text = '', failed_at = coalesce(failed_at, clock_timestamp())
+    where lower(recipient) = known and sent_at is null;
+  update message set recipient = 'erased', subject = '', text = '' where lower(recipient) = known;
   return coalesce(erased, '{}');
 end $$;
 """
@@ -515,8 +525,8 @@ grant insert on seal, deadline_change, exemption, refusal, ticket, readiness, he
 grant update (dropped_by, dropped_at) on deadline_change to eoi_app;
 grant update (closed_at, closed_by, answer) on ticket to eoi_app;
 grant usage on all sequences in schema public to eoi_app;
-revoke all on function require_open_case(uuid), exemption_of(uuid, timestamptz), erase_events(uuid) from public;
-grant execute on function erase_events(uuid) to eoi_app;
+revoke all on function require_open_case(uuid), exemption_of(uuid, timestamptz), erase_person(uuid) from public;
+grant execute on function erase_person(uuid) to eoi_app;
 """
 
 
