@@ -84,7 +84,8 @@ def call(
         now = calls.clock(db)
         opens_at, closes_at = now + timedelta(seconds=opens_in), now + timedelta(seconds=closes_in)
         opens_at = min(opens_at, closes_at - timedelta(seconds=1))
-        return calls.publish(db, of or definition(), opens_at, closes_at, code or f"call-{secrets.token_hex(4)}")
+        name = code or f"call-{secrets.token_hex(4)}"
+        return calls.publish(db, of or definition(), opens_at, closes_at, name, is_synthetic=True)
 
 
 def move_deadline(db: Session, call: Call, closes_in: float) -> None:
