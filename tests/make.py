@@ -15,7 +15,7 @@ import pikepdf
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from app.domain import accounts, attachments, callfile, calls, keys, submissions
+from app.domain import accounts, attachments, callfile, calls, drafts, keys, submissions
 from app.domain.access import SYSTEM, Actor
 from app.infra.files import FileStore
 from app.infra.signing import Signer
@@ -125,10 +125,10 @@ def organisation(
 
 def fill(db: Session, actor: Actor, submission: Submission, changes: dict[str, Any] | None = None) -> None:
     """Save each step of the sample answers, with `changes` by question."""
-    revisions = {step: draft.revision for step, draft in submissions.drafts(db, submission).items()}
+    revisions = {step: draft.revision for step, draft in drafts.saved(db, submission).items()}
     for step, answers in ANSWERS[submission.kind].items():
         changed = {name: value for name, value in (changes or {}).items() if name in answers}
-        submissions.save_step(db, actor, submission, step, revisions.get(step, 0), answers | changed, {})
+        drafts.save_step(db, actor, submission, step, revisions.get(step, 0), answers | changed, {})
 
 
 def submission(

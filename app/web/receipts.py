@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, audit, calls, merkle, prints, questionnaire, seals, statements, submissions
+from app.domain import attachments, audit, calls, drafts, merkle, prints, questionnaire, seals, statements, submissions
 from app.domain.access import Actor
 from app.domain.errors import Forbidden, NotReady
 from app.domain.questionnaire import Questionnaire
@@ -29,10 +29,10 @@ def check(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
 
 def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status: int = 200) -> Response:
     questions = calls.questions(case.call)
-    draft = submissions.content(db, case)
-    found = submissions.check(db, case, draft)
+    draft = drafts.content(db, case)
+    found = drafts.check(db, case, draft)
     standing = submissions.standing(db, case, draft)
-    revision = submissions.drafts(db, case)
+    revision = drafts.saved(db, case)
     return pages.render(
         request,
         "apply/check.html",
@@ -44,7 +44,7 @@ def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status
         errors=[f for f in found if f.level == "error"],
         warnings=[f for f in found if f.level == "warning"],
         reasons=draft.reasons,
-        revision=revision[submissions.CHECK].revision if submissions.CHECK in revision else 0,
+        revision=revision[drafts.CHECK].revision if drafts.CHECK in revision else 0,
         rows=list(questionnaire.walk(questions, case.kind, draft.answers | draft.files)),
         label_of=_label_of(questions, case, draft.answers, pages.language_of(request)),
         key=secrets.token_urlsafe(18),
@@ -64,12 +64,12 @@ def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant,
     """Keep the reasons given for warnings."""
     case = submissions.load(db, actor, ref)
     reasons = {
-        name.removeprefix("reason:"): value.strip()[: submissions.REASON_LENGTH]
+        name.removeprefix("reason:"): value.strip()[: drafts.REASON_LENGTH]
         for name, value in steps.pairs(form)
         if name.startswith("reason:") and value.strip()
     }
     request.state.labels = {f"reason:{key}": key for key in reasons}
-    submissions.save_step(db, actor, case, submissions.CHECK, steps.revision(form), reasons, {})
+    drafts.save_step(db, actor, case, drafts.CHECK, steps.revision(form), reasons, {})
     return pages.redirect(f"/apply/{case.reference}/check")
 
 
