@@ -151,10 +151,11 @@ def _label_of(
 def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
     """Keep the reasons given for warnings."""
     case = submissions.load(db, actor, ref)
+    given = [(name.replace("\x00", ""), value.replace("\x00", "").strip()) for name, value in steps.pairs(form)]
     reasons = {
-        name.removeprefix("reason:"): value.strip()[: submissions.REASON_LENGTH]
-        for name, value in steps.pairs(form)
-        if name.startswith("reason:") and value.strip()
+        name.removeprefix("reason:"): value[: submissions.REASON_LENGTH]
+        for name, value in given
+        if name.startswith("reason:") and value
     }
     request.state.labels = {f"reason:{key}": key for key in reasons}
     submissions.save_step(db, actor, case, submissions.CHECK, _revision(form), reasons, {})

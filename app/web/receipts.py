@@ -2,8 +2,9 @@
 
 import json
 import uuid
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
@@ -13,10 +14,11 @@ from app.web import pages
 from app.web.guards import Applicant
 
 router = APIRouter(prefix="/apply/{ref}")
+Number = Annotated[int, Path(ge=1, le=pages.MAX_VERSION)]
 
 
 @router.get("/receipts/{number}.pdf")
-def as_pdf(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def as_pdf(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The receipt on paper: the same bytes for the same receipt and language."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -27,7 +29,7 @@ def as_pdf(request: Request, ref: str, number: int, actor: Applicant, db: Db) ->
 
 
 @router.get("/receipts/{number}.json")
-def as_json(ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def as_json(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The signed receipt, as `python -m app verify` checks it."""
     case = submissions.load(db, actor, ref)
     kept = submissions.version(db, case, number).receipt
@@ -36,7 +38,7 @@ def as_json(ref: str, number: int, actor: Applicant, db: Db) -> Response:
 
 
 @router.get("/receipts/{number}")
-def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The receipt as a page."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -54,7 +56,7 @@ def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> R
 
 
 @router.get("/versions/{number}.json")
-def content(ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def content(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The content whose SHA-256 stands on the receipt, byte for byte."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -64,7 +66,7 @@ def content(ref: str, number: int, actor: Applicant, db: Db) -> Response:
 
 
 @router.get("/versions/{number}")
-def version(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def version(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """A version as it was submitted, by the definition that it answered."""
     case = submissions.load(db, actor, ref)
     found = submissions.version(db, case, number)
