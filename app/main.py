@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from app.api import problems
 from app.api.v1 import create_api
 from app.background import Background
 from app.deps import Portal
@@ -129,7 +130,10 @@ async def _database_refused(request: Request, failure: Exception) -> Response:
 async def _http(request: Request, failure: Exception) -> Response:
     status = failure.status_code if isinstance(failure, HTTPException) else 422
     kinds: dict[int, type[Refused]] = {404: NotFound, 405: WrongMethod, 413: TooLarge}
-    return await _refused(request, kinds.get(status, Invalid)())
+    refusal = kinds.get(status, Invalid)()
+    if request.scope["path"].startswith("/api/"):  # an address that does not even reach the API, as one with a line end
+        return problems.problem(refusal)
+    return await _refused(request, refusal)
 
 
 async def _broken(request: Request, failure: Exception) -> Response:
@@ -177,7 +181,7 @@ class Doorman:
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
         """Whether to stop here: too large by its own word, or a change asked for by another site."""
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
             return TooLarge()
         if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith("/api/"):
             return None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from email.policy import default
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
@@ -25,6 +26,11 @@ from app.main import create_app
 from app.settings import Settings
 
 TEMPLATE = "eoi_template"
+
+# The suite tries the same examples each time; `pytest --hypothesis-profile=search` looks further, and differently.
+hypothesis.settings.register_profile("suite", max_examples=25, derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("search", max_examples=1000, deadline=None, database=None)
+hypothesis.settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

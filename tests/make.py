@@ -15,11 +15,11 @@ import pikepdf
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from app.domain import accounts, attachments, callfile, calls, drafts, keys, submissions
+from app.domain import accounts, attachments, callfile, calls, drafts, keys, seals, submissions
 from app.domain.access import SYSTEM, Actor
 from app.infra.files import FileStore
 from app.infra.signing import Signer
-from app.models import Call, Organisation, Person, Submission, Version
+from app.models import Call, Organisation, Person, Seal, Submission, Version
 
 HERE = Path(__file__).parent
 ISSUER = "http://testserver"
@@ -95,6 +95,11 @@ def move_deadline(db: Session, call: Call, closes_in: float) -> None:
         opens_at = func.least(Call.opens_at, closes_at - timedelta(seconds=1))
         db.execute(update(Call).where(Call.id == call.id).values(closes_at=closes_at, opens_at=opens_at))
     db.expire(call)
+
+
+def seal(db: Session, call: Call, signer: Signer) -> Seal:
+    """The seal of a call that has closed."""
+    return seals.seal(db, call, signer, seals.Setting(ISSUER, None))
 
 
 def person(db: Session, email: str = "lead@firm.example", name: str = "Lee Lead", staff: str | None = None) -> Actor:

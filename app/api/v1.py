@@ -1,12 +1,16 @@
 """The API for EuroHPC, read-only: calls, submissions after the cutoff, files, the whole as a stream, and checking receipts."""
 
 import base64
+import os
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.openapi.utils import get_openapi
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app.api import problems, schemas
 from app.api.credentials import Anyone, Counted, FileReader, Reader
@@ -15,6 +19,7 @@ from app.domain import audit, calls, dossiers, exports, oversight, proofs, schem
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.infra import times
+from app.infra.documents import SORTS
 from app.infra.times import BRUSSELS
 from app.models import Call
 
@@ -40,6 +45,9 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 KEYED = refusals(400, 401, 403, 404, 422, 429)
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what `If-None-Match` names."}}
+BYTES: dict[str, Any] = {"content": {media_type: {} for media_type in sorted({sort for sort, _ in SORTS.values()})}}
+RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 router = APIRouter()
 
 
@@ -154,14 +162,17 @@ def list_submissions(
     return {"items": items, "next": following}
 
 
-@router.get("/submissions/{ref}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED)
+@router.get("/submissions/{ref}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED | UNCHANGED)
 def show_submission(request: Request, ref: Ref, actor: Reader, db: Db) -> Response:
     """The version that counts, grouped by the headings of Art. 12b(19). `ETag` changes only with the content."""
     return _submission(request, ref, None, actor, db)
 
 
 @router.get(
-    "/submissions/{ref}/versions/{number}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED
+    "/submissions/{ref}/versions/{number}",
+    response_model=schemas.Submission,
+    tags=["submissions"],
+    responses=KEYED | UNCHANGED,
 )
 def show_version(
     request: Request, ref: Ref, number: Annotated[int, Path(ge=1, le=100_000)], actor: Reader, db: Db
@@ -185,9 +196,7 @@ def _submission(request: Request, ref: str, number: int | None, actor: Actor, db
     "/submissions/{ref}/attachments/{sha256}",
     tags=["submissions"],
     response_class=Response,
-    responses=KEYED
-    | refusals(416)
-    | {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "A range."}},
+    responses=KEYED | refusals(416) | {200: BYTES, 206: BYTES | {"description": "A range."}},
 )
 def attachment(
     ref: Ref,
@@ -196,7 +205,7 @@ def attachment(
     db: Db,
     portal: PortalDep,
 ) -> Response:
-    """The bytes of a file. `Range` is understood; `ETag` is the SHA-256."""
+    """The bytes of a file. A `Range` of bytes is understood; `ETag` is the SHA-256."""
     _, file = dossiers.file_of(db, actor, ref, sha256)
     headers = {
         "ETag": f'"{sha256}"',
@@ -204,9 +213,22 @@ def attachment(
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
     }
-    return FileResponse(
-        portal.files.path(sha256), media_type=file["media_type"], filename=file["name"], headers=headers
-    )
+    return Ranged(portal.files.path(sha256), media_type=file["media_type"], filename=file["name"], headers=headers)
+
+
+class Ranged(FileResponse):
+    """A file, or one range of it. What is no range, and several at once, get the whole file, as RFC 9110 wants."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; a range beyond the end is refused as everything is refused here, not in the framework's words."""
+        asked, tag = Headers(scope=scope), self.headers["etag"]
+        found = RANGE.fullmatch(asked.get("range", "")) if asked.get("if-range", tag) == tag else None
+        first, last, final = found.groups() if found else (None, None, None)
+        if found is None or (last and int(last) < int(first or 0)):
+            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+        elif (size := os.stat(self.path).st_size) <= int(first or 0) or (final and int(final) == 0):
+            raise problems.RangeNotSatisfiable(size=size)
+        await super().__call__(scope, receive, send)
 
 
 @router.get(

@@ -49,6 +49,7 @@ KVK = re.compile(r"[0-9]{8}")
 LEI = re.compile(r"[A-Z0-9]{18}[0-9]{2}")
 PIC = re.compile(r"[0-9]{9}")
 EUID = re.compile(r"([A-Z]{2})[A-Z0-9]{1,10}\.[^\s]{1,60}")
+NACE = re.compile(r"[0-9]{2}(\.[0-9]{1,2})?")
 NL_POSTCODE = re.compile(r"[1-9][0-9]{3} ?(?!SA|SD|SS)[A-Z]{2}")
 DATA = Path(__file__).parent / "data"
 NOT_COUNTRIES = frozenset(["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"])
@@ -153,8 +154,8 @@ def is_vat_eu(text: str) -> bool:
 
 
 def is_nace(text: str) -> bool:
-    """A class of NACE revision 2.1, such as 63.10."""
-    return bool(nace.is_valid(text, revision="2.1"))
+    """A division, group or class of NACE revision 2.1, such as 63.10; stdnum takes section letters and 6310 too."""
+    return NACE.fullmatch(text) is not None and bool(nace.is_valid(text, revision="2.1"))
 
 
 def is_nl_postcode(text: str) -> bool:

@@ -114,7 +114,7 @@ def trail(
         statement = statement.where(Call.code == call)
     if reference:
         statement = statement.where(_tells_of(references.normalised(reference) or ""))
-    if older and older.isdigit() and len(older) < 19:
+    if older and older.isdecimal() and len(older) < 19:
         statement = statement.where(Event.id < int(older))
     rows = db.execute(statement).all()
     lines = [_line(*row) for row in rows[:PAGE]]

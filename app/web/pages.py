@@ -37,6 +37,7 @@ MAX_FIELDS = 20_000
 MAX_FILES = 20
 MAX_TEXT = 1024 * 1024
 DAYS = i18n.N_("days")
+MAX_VERSION = 100_000  # beyond what anybody submits, well within what the database counts with
 
 
 @cache
@@ -170,13 +171,17 @@ async def read_form(request: Request, actor: ActorDep) -> AsyncIterator[FormData
     form = await request.form(max_files=MAX_FILES, max_fields=MAX_FIELDS, max_part_size=MAX_TEXT)
     request.state.form = form
     given = form.get("csrf_token")
-    if actor.csrf_token and not (isinstance(given, str) and hmac.compare_digest(given, actor.csrf_token)):
-        await form.close()
-        raise CrossSite
     try:
+        if actor.csrf_token and not (isinstance(given, str) and _same(given, actor.csrf_token)):
+            raise CrossSite
         yield form
     finally:
         await form.close()
+
+
+def _same(given: str, token: str) -> bool:
+    """Compared as bytes: `compare_digest` takes no text beyond ASCII, and anything may be typed into a form."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token.encode())
 
 
 Form = Annotated[FormData, Depends(read_form, scope="function")]

@@ -3,9 +3,9 @@
 import secrets
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
@@ -19,6 +19,7 @@ from app.web import pages, steps
 from app.web.guards import Applicant
 
 router = APIRouter(prefix="/apply/{ref}")
+Number = Annotated[int, Path(ge=1, le=pages.MAX_VERSION)]
 
 
 @router.get("/check")
@@ -63,10 +64,11 @@ def _label_of(
 def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
     """Keep the reasons given for warnings."""
     case = submissions.load(db, actor, ref)
+    given = [(name.replace("\x00", ""), value.replace("\x00", "").strip()) for name, value in steps.pairs(form)]
     reasons = {
-        name.removeprefix("reason:"): value.strip()[: drafts.REASON_LENGTH]
-        for name, value in steps.pairs(form)
-        if name.startswith("reason:") and value.strip()
+        name.removeprefix("reason:"): value[: drafts.REASON_LENGTH]
+        for name, value in given
+        if name.startswith("reason:") and value
     }
     request.state.labels = {f"reason:{key}": key for key in reasons}
     drafts.save_step(db, actor, case, drafts.CHECK, steps.revision(form), reasons, {})
@@ -97,7 +99,7 @@ def _person(actor: Actor) -> uuid.UUID:
 
 
 @router.get("/receipts/{number}.pdf")
-def as_pdf(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def as_pdf(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The receipt on paper: the same bytes for the same receipt and language."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -108,7 +110,7 @@ def as_pdf(request: Request, ref: str, number: int, actor: Applicant, db: Db) ->
 
 
 @router.get("/receipts/{number}.json")
-def as_json(ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def as_json(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The signed receipt, once sealed with its proof, as `python -m app verify` checks it."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -119,7 +121,7 @@ def as_json(ref: str, number: int, actor: Applicant, db: Db) -> Response:
 
 
 @router.get("/receipts/{number}")
-def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The receipt as a page."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -140,7 +142,7 @@ def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> R
 
 
 @router.get("/versions/{number}.json")
-def content(ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def content(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The content whose SHA-256 stands on the receipt, byte for byte."""
     case = submissions.load(db, actor, ref)
     version = submissions.version(db, case, number)
@@ -150,7 +152,7 @@ def content(ref: str, number: int, actor: Applicant, db: Db) -> Response:
 
 
 @router.get("/versions/{number}")
-def version(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> Response:
+def version(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """A version as it was submitted, by the definition that it answered."""
     case = submissions.load(db, actor, ref)
     found = submissions.version(db, case, number)

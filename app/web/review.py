@@ -2,10 +2,10 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from app.deps import Db, PortalDep
@@ -137,7 +137,13 @@ def as_xlsx(request: Request, actor: Reviewer, db: Db, call: str) -> Response:
 
 
 @router.get("/{ref}")
-def dossier(request: Request, ref: str, actor: Reviewer, db: Db, version: int | None = None) -> Response:
+def dossier(
+    request: Request,
+    ref: str,
+    actor: Reviewer,
+    db: Db,
+    version: Annotated[int | None, Query(ge=1, le=pages.MAX_VERSION)] = None,
+) -> Response:
     """A dossier by the headings of Art. 12b(19), with warnings, files, versions and receipt."""
     submission, shown = dossiers.load(db, actor, ref, version)
     questions = calls.questions_of(db, shown.definition_digest)

@@ -40,7 +40,7 @@ def press(step: Step, kind: str, read: Reading, action: str) -> str | None:
     question: Question | None = None
     asked = step.questions_for(kind)
     for part in place:
-        if part.isdigit():
+        if part.isdecimal():
             if question is None or int(part) >= len(holder):
                 return None
             holder, asked = holder[int(part)], question.questions_for(kind)
@@ -56,7 +56,7 @@ def press(step: Step, kind: str, read: Reading, action: str) -> str | None:
             holder.append({})
         return f"{path}-{len(holder) - 1}"
     number = parts[-1]
-    if not number.isdigit() or int(number) >= len(holder):
+    if not number.isdecimal() or int(number) >= len(holder):
         return None
     del holder[int(number)]
     read.unread = _without("-".join(place), int(number), read.unread)
@@ -68,7 +68,7 @@ def _without(path: str, number: int, unread: dict[str, Any]) -> dict[str, Any]:
     kept = {}
     for name, entry in unread.items():
         first, _, rest = name.removeprefix(f"{path}-").partition("-")
-        if not name.startswith(f"{path}-") or not first.isdigit():
+        if not name.startswith(f"{path}-") or not first.isdecimal():
             kept[name] = entry
         elif int(first) != number:
             kept[f"{path}-{int(first) - (int(first) > number)}-{rest}"] = entry
@@ -109,7 +109,7 @@ class Fields:
         found: Any = self.read.answers
         for part in path.split("-"):
             if isinstance(found, list):
-                found = found[int(part)] if part.isdigit() and int(part) < len(found) else None
+                found = found[int(part)] if part.isdecimal() and int(part) < len(found) else None
             else:
                 found = found.get(part) if found else None
         return found
@@ -174,7 +174,7 @@ def labels(questions: Questionnaire, kind: str, answers: dict[str, Any], languag
     found = {}
     for _, question, path, _ in questionnaire.walk(questions, kind, answers):
         label = question.label.get(language) or question.label["en"]
-        numbers = [str(int(p) + 1) for p in path.split("-") if p.isdigit()]
+        numbers = [str(int(p) + 1) for p in path.split("-") if p.isdecimal()]
         found[path] = f"{label} ({'.'.join(numbers)})" if numbers else label
         if question.kind == "date":
             found |= {f"{path}-{part}": found[path] for part in reading.DATE_PARTS}

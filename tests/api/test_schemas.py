@@ -1,0 +1,119 @@
+"""What the API says of itself is what it does: schemathesis asks every operation for what it promises, and for nonsense."""
+
+import json
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.deps import Portal
+from app.domain import seals
+from app.domain.access import SYSTEM
+from app.domain.keys import issue
+from tests import make
+
+AGREED = json.loads((make.HERE / "openapi.json").read_text())
+LABELS = [f"{verb.upper()} {path}" for path, verbs in AGREED["paths"].items() for verb in verbs]
+CHECKS: list[Any] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+Real = dict[str, list[Any]]
+
+
+@pytest.fixture
+def real(db: Session, portal: Portal) -> Real:
+    """A closed call and an open one, each with a submission that has a file; every name in them, by parameter."""
+    found: Real = {"code": [], "ref": [], "sha256": [], "number": [1, 2], "kind": ["MS", "FC", "OO"], "receipt": []}
+    found["tag"] = ["*", "nonsense"]
+    for closes_in in (0, 3600):
+        call = make.call(db)
+        case, actor = make.submission(db, call, make.person(db))
+        found["sha256"].append(make.attach(db, portal.files, actor, case).sha256)
+        made = make.send(db, actor, case, portal.signer)
+        found["tag"].append(f'"{made.payload_sha256}-1-1"')
+        found["receipt"].append({"statement": made.receipt.body, "jws": made.receipt.jws})
+        make.move_deadline(db, call, closes_in)
+        found["code"].append(call.code)
+        found["ref"].append(case.reference)
+    (closed,) = seals.due(db)
+    make.seal(db, closed, portal.signer)
+    found["cursor"] = found["ref"]
+    return found
+
+
+def conditions(real: Real) -> list[dict[str, str]]:
+    """Headers that change what is answered: ranges, and what the asker has already."""
+    ranges = ["bytes=0-4", "bytes=-5", "bytes=9999999-", "bytes=5-1", "lines=1", "bytes=0-1,4-5"]
+    return [{}, {}, {}, *({"Range": part} for part in ranges), *({"If-None-Match": tag} for tag in real["tag"])]
+
+
+@pytest.fixture
+def keys(db: Session, real: Real) -> list[dict[str, str]]:
+    """Headers with a valid key for both calls, with one that lacks a scope, and with none."""
+    every = ["submissions:read", "attachments:read"]
+    texts = [issue(db, SYSTEM, "EuroHPC", real["code"], scopes)[1] for scopes in (every, every[:1])]
+    return [{"Authorization": f"Bearer {text}"} for text in texts] + [{"Authorization": "Bearer eoi_none"}]
+
+
+def aimed(draw: Any, case: Case[Any], real: Real) -> Case[Any]:
+    """The case as generated, with some of its parameters made real: nonsense alone never gets beyond a 404."""
+    for holder in (case.path_parameters, case.query):
+        for name in sorted(set(holder or {}) & set(real)):
+            if draw(st.integers(0, 3)):
+                holder[name] = draw(st.sampled_from(real[name]))
+    if isinstance(case.body, dict) and draw(st.booleans()):
+        case.body = (
+            {**draw(st.sampled_from(real["receipt"])), **case.body}
+            if draw(st.booleans())
+            else {**case.body, **draw(st.sampled_from(real["receipt"]))}
+        )
+    return case
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_each_operation_answers_as_described(
+    client: TestClient, real: Real, keys: list[dict[str, str]], label: str
+) -> None:
+    described = schemathesis.openapi.from_dict(client.get("/api/v1/openapi.json").json())
+    operation = described.find_operation_by_label(label)
+    assert operation is not None
+    seen: set[int] = set()
+
+    @given(st.data(), st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
+    def ask(data: st.DataObject, mode: GenerationMode) -> None:
+        case = aimed(data.draw, data.draw(operation.as_strategy(generation_mode=mode)), real)
+        sent = case.as_transport_kwargs(base_url="http://testserver/api/v1")
+        body = {"content": sent.pop("data")} if isinstance(sent.get("data"), bytes | str) else {}
+        given_headers = data.draw(st.sampled_from([keys[0]] * 6 + keys)), data.draw(st.sampled_from(conditions(real)))
+        sent["headers"] = {**sent["headers"], **given_headers[0], **given_headers[1]}
+        sent.pop("cookies")
+        answer = client.request(**sent, **body)
+        seen.add(answer.status_code)
+        case.validate_response(answer, checks=CHECKS)
+
+    ask()
+    assert 200 in seen, seen
+
+
+@pytest.mark.parametrize("path", ["calls/a%0Ab", "%0A", "nowhere", "submissions/%00", "../v2/calls"])
+def test_an_address_that_no_operation_has_is_refused_in_json_too(client: TestClient, path: str) -> None:
+    answer = client.get(f"/api/v1/{path}")
+    assert (answer.status_code, answer.headers["content-type"]) in {
+        (status, "application/problem+json") for status in (401, 404)
+    }

@@ -1,0 +1,125 @@
+"""Who may enter: walked over all routes, so that a new one cannot be forgotten."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.deps import Portal
+from app.models import Draft, Event, Membership, Submission
+from tests import make
+
+SignIn = Callable[..., str]
+AGREED: dict[str, str] = json.loads((make.HERE / "routes.json").read_text())
+CASE = [line for line in AGREED if " /apply/{ref}" in line]
+HOUSE = [line for line in AGREED if "/organisations/{organisation_id}" in line]
+STAFF = [line for line, guard in AGREED.items() if guard in ("reviewer", "coordinator", "admin")]
+WORDS = {"{number}": "1", "{step}": "summary", "{key_id}": "0" * 32, "{message_id}": "0" * 32, "{person_id}": "0" * 32}
+
+
+@pytest.fixture
+def case(db: Session, portal: Portal) -> Submission:
+    """A submitted case with a file, of the person who signs in by default."""
+    submission, actor = make.submission(db)
+    make.attach(db, portal.files, actor, submission)
+    make.send(db, actor, submission, portal.signer)
+    return submission
+
+
+def words(db: Session, case: Submission) -> dict[str, str]:
+    """What stands in the braces of an address: names that exist, all of them this case's."""
+    attachment = db.execute(text("select id, sha256 from attachment")).one()
+    return WORDS | {
+        "{ref}": case.reference,
+        "{attachment_id}": str(attachment.id),
+        "{sha256}": attachment.sha256,
+        "{organisation_id}": str(case.organisation_id),
+        "{membership_id}": str(
+            db.scalars(select(Membership.id).where(Membership.organisation_id == case.organisation_id)).one()
+        ),
+    }
+
+
+def ask(client: TestClient, line: str, filled: dict[str, str], token: str) -> int:
+    """The status of a route of the table, asked for with a whole form where it takes one."""
+    method, path = line.split(" ", 1)
+    for brace, word in filled.items():
+        path = path.replace(brace, word)
+    form = {
+        "csrf_token": token,
+        "key": "k",
+        "reason": "r",
+        "revision": "1",
+        "title": "Taken over",
+        "email": "a@b.example",
+    }
+    sent: dict[str, Any] = (
+        {"data": form | {"role": "owner", "name": "Taken", "country": "NL"}} if method == "POST" else {}
+    )
+    return client.request(method, path, **sent).status_code
+
+
+def told(db: Session) -> tuple[int, list[Any]]:
+    """What a change would leave behind: lines of the audit trail about cases and organisations, and drafts."""
+    events = db.scalars(select(Event.id).where(Event.name.not_like("person.%"))).all()
+    return len(events), [d.answers for d in db.scalars(select(Draft).order_by(Draft.submission_id, Draft.step))]
+
+
+def test_another_organisations_case_is_nowhere_for_a_stranger_with_a_case_of_their_own(
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+) -> None:
+    make.submission(db, case.call, make.person(db, "stranger@else.example"))
+    filled = words(db, case)
+    token = sign_in(client, "stranger@else.example")
+    before = told(db)
+    for spelt in (case.reference, case.reference.lower(), case.reference.replace("-", "")):
+        asked = {line: ask(client, line, filled | {"{ref}": spelt}, token) for line in CASE}
+        assert asked == dict.fromkeys(CASE, 404)
+    assert len(CASE) >= 15
+    assert told(db) == before
+
+
+def test_the_same_addresses_answer_the_owner(
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+) -> None:
+    filled, token = words(db, case), sign_in(client)
+    asked = {line: ask(client, line, filled, token) for line in CASE}
+    assert {line: status for line, status in asked.items() if status not in (200, 303, 409)} == {}
+
+
+def test_another_organisation_is_nowhere_for_a_stranger(
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+) -> None:
+    make.organisation(db, make.person(db, "stranger@else.example"))
+    filled, token = words(db, case), sign_in(client, "stranger@else.example")
+    before = told(db)
+    assert {line: ask(client, line, filled, token) for line in HOUSE} == dict.fromkeys(HOUSE, 404)
+    assert told(db) == before
+
+
+def test_pages_of_staff_are_nowhere_for_applicants_and_for_lower_roles(
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+) -> None:
+    make.move_deadline(db, case.call, 0)
+    filled = words(db, case)
+    token = sign_in(client)
+    assert {line: ask(client, line, filled, token) for line in STAFF} == dict.fromkeys(STAFF, 404)
+    make.person(db, "reviewer@rvo.example", staff="reviewer")
+    token = sign_in(client, "reviewer@rvo.example")
+    higher = [line for line in STAFF if AGREED[line] != "reviewer"]
+    assert {line: ask(client, line, filled, token) for line in higher} == dict.fromkeys(higher, 404)
+    opened = [line for line in STAFF if AGREED[line] == "reviewer" and "register." not in line]
+    assert {line: ask(client, line, filled, token) for line in opened} == dict.fromkeys(opened, 200)
+
+
+def test_without_signing_in_every_page_of_people_leads_to_the_door(
+    client: TestClient, db: Session, case: Submission
+) -> None:
+    filled = words(db, case)
+    shut = [line for line, guard in AGREED.items() if guard in ("applicant", "reviewer", "coordinator", "admin")]
+    doors = {line: ask(client, line, filled, "") for line in shut}
+    assert doors == {line: 303 if line.startswith("GET") else 401 for line in shut}

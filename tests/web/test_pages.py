@@ -1,0 +1,237 @@
+"""Whatever is posted or asked for, however odd, is answered: no form and no address is a fault of ours."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, quote_from_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.deps import Portal
+from app.domain import calls, keys, questionnaire, seals
+from app.models import Membership, OutboxMessage, SignIn
+from tests import make
+from tests.conftest import deliver
+
+SignIn_ = Callable[..., str]
+
+
+def rooms(verb: str) -> dict[str, list[str]]:
+    """The addresses of people's pages by room, as the table of the house has them."""
+    found: dict[str, list[str]] = {}
+    for line in json.loads((make.HERE / "routes.json").read_text()):
+        method, path = line.split(" ", 1)
+        if method == verb and not path.startswith("/api/"):
+            found.setdefault(path.split("/")[1] or "site", []).append(path)
+    return found
+
+
+GETS, POSTS = rooms("GET"), rooms("POST")
+QUERY = [
+    "call", "next", "kind", "country", "search", "warnings", "withdrawn", "sort", "order", "after", "before", "version",
+    "person", "reference", "name", "older", "state",
+]  # fmt: skip
+FIELDS = [
+    "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
+    "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
+    "receipt", "file", "members-0-owners-²-name", "members-99999999999999999999-lei", "members--1-lei", "starts_on-day",
+    "starts_on-month", "starts_on-year",
+]  # fmt: skip
+NASTY = [
+    "", " ", "\x00", "a\x00b", "\ud800", "\ufffe", "\u202eevil", "e\u0301" * 20, "💥" * 600, "9" * 400, "-" * 40,
+    "1e999", "NaN", "-Infinity", "²", "٣", "1.5", "1.234,50", "-0", "0", "1", "2", "2147483648", "9" * 19, "a" * 70_000,
+    "<script>alert(1)</script>", "../../etc/passwd", "%00", "%", "{{7*7}}", "null", "[]", '{"receipt": {"kid": []}}',
+    "[" * 5000, '{"a": 1e400}', "=cmd|' /C calc'!A0", "2027-02-30", "31", "0000", "\r\nSet-Cookie: a=b", "//evil.example",
+    "/\\evil.example", "a@b.example", "owner", "admin", "nl", "NL", "FC", "yes", "lead@firm.example", "||", "é@é.example",
+]  # fmt: skip
+ACTIONS = [
+    "add:members", "add:members-0-owners", "add:members-²", "add:members-9-owners", "remove:members", "remove:members-²",
+    "remove:members-0", "remove:members-0-owners-0", "remove:members-0-owners-99999999999999999999", "add:title", "add:",
+    "remove:-", "upload:proposal", "detach:", "detach:²", "save", "continue",
+]  # fmt: skip
+World = dict[str, list[str]]
+
+
+@pytest.fixture
+def token(client: TestClient, sign_in: SignIn_, db: Session) -> str:
+    """Signed in as somebody who may do everything: an owner and an administrator."""
+    make.person(db, staff="admin")
+    return sign_in(client)
+
+
+@pytest.fixture
+def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
+    """What there is, by the name under which addresses and forms ask for it: an open call and a closed one."""
+    actor = make.person(db)
+    found: World = {name: [] for name in ("ref", "code", "attachment_id", "sha256", "field")}
+    for closes_in in (0, 3600):
+        call = make.call(db)
+        case, actor = make.submission(db, call, actor)
+        attached = make.attach(db, portal.files, actor, case)
+        make.send(db, actor, case, portal.signer)
+        make.move_deadline(db, call, closes_in)
+        found["ref"].insert(0, case.reference)
+        found["code"].insert(0, call.code)
+        found["attachment_id"].insert(0, str(attached.id))
+        found["sha256"].insert(0, attached.sha256)
+        questions = calls.questions(call)
+        walked = questionnaire.walk(questions, "FC", case_answers())
+        found["field"] = [path for _, _, path, _ in walked]
+    make.key(db, call)
+    (closed,) = seals.due(db)
+    make.seal(db, closed, portal.signer)
+    db.execute(update(OutboxMessage).where(OutboxMessage.purpose == "receipt").values(failed_at=func.now()))
+    client.post("/account/sign-in", data={"email": "lead@firm.example", "csrf_token": token})
+    found["token"] = re.findall(r"/account/link/([\w-]+)", deliver(portal)[-1])
+    organisation = actor.memberships[0].organisation_id
+    ids = {
+        "organisation_id": [organisation],
+        "membership_id": db.scalars(select(Membership.id)).all(),
+        "sign_in_id": db.scalars(select(SignIn.id)).all(),
+        "key_id": [key.id for key in keys.all_keys(db)],
+        "message_id": db.scalars(select(OutboxMessage.id).where(OutboxMessage.failed_at.is_not(None))).all(),
+        "person_id": [actor.person_id],
+    }
+    found |= {name: [str(one) for one in some] for name, some in ids.items()}
+    found["number"] = ["1", "1", "2"]
+    found["step"] = [step.name for step in questions.steps] + ["check", "receipts"]
+    found["choice"] = [f"{code}|{organisation}|{kind}" for code in found["code"] for kind in ("FC", "OO", "MS")]
+    found["call"], found["older"] = found["code"][::-1], found["message_id"] + ["5", "²"]
+    found["after"] = found["before"] = found["reference"] = found["ref"]
+    found["sort"] = ["fact.capex", "title", "reference", "country", "is_withdrawn", "warnings", "fact.lead"]
+    found["next"], found["state"] = ["/apply", "/account"], ["failed", "sent", "NL"]
+    found["action"] = [*ACTIONS, *(f"detach:{one}" for one in found["attachment_id"])]
+    found["scope"], found["language"], found["role"] = ["submissions:read"], ["nl", "en"], ["viewer", "owner"]
+    found["email"], found["country"], found["reason"] = ["lead@firm.example", "jo@firm.example"], ["NL"], ["It is so."]
+    found["name"] = found["authority"] = ["Delta BV"]
+    found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
+    return found
+
+
+def case_answers() -> dict[str, Any]:
+    return {name: value for step in make.ANSWERS["FC"].values() for name, value in step.items()}
+
+
+ODD = st.one_of(st.sampled_from(NASTY), st.text(max_size=40), st.integers().map(str), st.uuids().map(str))
+
+
+def value(world: World, name: str) -> st.SearchStrategy[str]:
+    """Mostly what there is under that name, where there is something; else anything."""
+    real = world.get(name)
+    return st.integers(0, 3).flatmap(lambda one_in: st.sampled_from(real) if real and one_in < 3 else ODD)
+
+
+def percent(text: str) -> str:
+    return quote_from_bytes(text.encode("utf-8", "surrogatepass"), safe="")
+
+
+def address(draw: Any, world: World, path: str) -> str:
+    """The route's address, each of its parameters filled in."""
+    return re.sub(r"\{(\w+)\}", lambda found: percent(draw(value(world, found[1])))[:2000], path)
+
+
+def multipart(fields: list[tuple[str, str, bool]]) -> tuple[bytes, str]:
+    """The fields as a browser writes them when a form has files; the flag makes a field a file."""
+    edge, parts = uuid.UUID(int=7).hex, []
+    for name, text, is_file in fields:
+        named = f'; filename="{quote(text[:30], safe=" ./", errors="replace")}.pdf"' if is_file else ""
+        head = f'--{edge}\r\nContent-Disposition: form-data; name="{quote(name, safe="-:_²", errors="replace")}"{named}'
+        content = make.document() if is_file and len(text) % 2 else text.encode("utf-8", "surrogatepass")
+        parts.append(head.encode() + b"\r\n\r\n" + content + b"\r\n")
+    return b"".join(parts) + f"--{edge}--\r\n".encode(), f"multipart/form-data; boundary={edge}"
+
+
+@st.composite
+def forms(draw: Any, world: World) -> tuple[bytes, str]:
+    """A posted body and its type: the fields that pages have, in any number and order, with values that fit or do not."""
+    named = [*world["field"], *FIELDS, "csrf_token"]
+    names = st.one_of(st.sampled_from(named), st.sampled_from(named), st.text(max_size=20))
+    given_names = draw(st.one_of(st.just(FIELDS), st.lists(names, max_size=12)))
+    fields = [(name, draw(value(world, name)), draw(st.integers(0, 7)) == 7) for name in given_names]
+    if draw(st.integers(0, 9)) != 9:
+        fields.insert(0, ("csrf_token", world["csrf_token"][0], False))
+    if draw(st.booleans()):
+        return multipart(fields)
+    body = "&".join(f"{percent(name)}={percent(text)}" for name, text, _ in fields)
+    return body.encode(), "application/x-www-form-urlencoded"
+
+
+BODIES = st.tuples(
+    st.binary(max_size=200),
+    st.sampled_from(
+        [
+            "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x", "text/plain",
+            "application/json", "application/x-www-form-urlencoded; charset=utf-16", "multipart/form-data; boundary=é",
+        ]
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("room", sorted(POSTS))
+def test_no_form_breaks_the_portal(client: TestClient, db: Session, world: World, room: str) -> None:
+    cookies = dict(client.cookies)
+    seen: dict[str, set[int]] = {path: set() for path in POSTS[room]}
+
+    def post(path: str) -> None:
+        @given(st.data(), st.one_of(forms(world), forms(world), forms(world), BODIES))
+        def one(data: st.DataObject, form: tuple[bytes, str]) -> None:
+            where = address(data.draw, world, path)
+            client.cookies.clear()
+            client.cookies.update(cookies)
+            with db.connection().begin_nested() as before:
+                answer = client.post(where, content=form[0], headers={b"Content-Type": form[1].encode("latin-1")})
+                before.rollback()
+            seen[path].add(answer.status_code)
+            assert answer.status_code < 500, (where, form)
+
+        one()
+
+    for path in POSTS[room]:
+        post(path)
+    assert [path for path, statuses in seen.items() if statuses <= {401, 403, 404}] == []
+
+
+@pytest.mark.parametrize("room", sorted(GETS))
+def test_no_address_breaks_the_portal(client: TestClient, db: Session, world: World, room: str) -> None:
+    seen: dict[str, set[int]] = {path: set() for path in GETS[room]}
+
+    def get(path: str) -> None:
+        @given(st.data(), st.one_of(st.just(QUERY), st.lists(st.sampled_from(QUERY), max_size=5)), ODD)
+        def one(data: st.DataObject, names: list[str], odd: str) -> None:
+            query = "&".join(f"{name}={percent(data.draw(value(world, name)))[:3000]}" for name in names)
+            where = f"{address(data.draw, world, path)}?{query}"
+            visible = re.sub(r"[^\x20-\xff]", "", odd)[:500].strip().encode("latin-1")
+            part = data.draw(st.sampled_from([b"", b"", b"bytes=" + visible, b"bytes=0-4"]))
+            headers = {b"Accept-Language": visible, b"If-None-Match": visible} | ({b"Range": part} if part else {})
+            with db.connection().begin_nested() as before:
+                answer = client.get(where, headers=headers)
+                before.rollback()
+            seen[path].add(answer.status_code)
+            assert answer.status_code < 500, (where, headers)
+
+        one()
+
+    for path in GETS[room]:
+        get(path)
+    shut = {"/metrics"}  # to another machine
+    assert [path for path, statuses in seen.items() if not statuses & {200, 206, 303} and path not in shut] == []
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_no_button_breaks_a_page_of_the_form(client: TestClient, token: str, world: World, action: str) -> None:
+    form = {
+        "csrf_token": token,
+        "revision": "1",
+        "action": action,
+        "members-0-lei": "?",
+        "members-0-owners-²-name": "x",
+    }
+    answer = client.post(f"/apply/{world['ref'][0]}/members", data=form)
+    assert answer.status_code in (303, 404, 422)
