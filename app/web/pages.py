@@ -57,6 +57,7 @@ def _environment(language: str) -> Environment:
         "named": partial(glossary.words, language=language),
         "brussels": partial(times.brussels, language=language),
         "utc": partial(times.utc, language=language),
+        "day": partial(times.day, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
         "size": partial(_size, language),
