@@ -1,4 +1,4 @@
-"""What a server process does beside answering: send the outbox, measure the database's clock, forget old counters."""
+"""What a server process does beside answering: seal what has closed, chain the audit trail, send mail, measure the clock."""
 
 import logging
 import threading
@@ -6,19 +6,22 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import calls, outbox, throttle
+from app.domain import calls, heads, outbox, seals, throttle
+from app.domain.errors import CallSealed, refusal_of
+from app.infra import clock
 
 log = logging.getLogger(__name__)
 
-IDLE = 5.0  # seconds between looks at the outbox when nothing was announced
+IDLE = 1.0  # seconds between rounds; NOTIFY would be quicker, but commits that notify wait for one another
+MOMENT = 0.05  # seconds after a cutoff at which its seal is tried
 SWEEP = timedelta(hours=1)
 
 
 class Background:
-    """One thread a process. It wakes when mail is queued, and stops when told to."""
+    """One thread a process. It makes its round each second, and stops when told to."""
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
@@ -39,25 +42,26 @@ class Background:
     def _run(self) -> None:
         while not self.stopping.is_set():
             try:
-                self._listen()
-            except (psycopg.Error, SQLAlchemyError) as failure:
+                self._work()
+                self.stopping.wait(self._pause())
+            except SQLAlchemyError as failure:
                 log.warning("background work lost the database, trying again: %s", failure)
                 self.stopping.wait(1)
 
-    def _listen(self) -> None:
-        with self.portal.engine.connect() as held:
-            held = held.execution_options(isolation_level="AUTOCOMMIT")
-            raw = held.connection.driver_connection
-            if not isinstance(raw, psycopg.Connection):
-                raise TypeError("the outbox listens through psycopg")
-            raw.execute(f"listen {outbox.CHANNEL}")
-            while not self.stopping.is_set():
-                self._work()
-                for _ in raw.notifies(timeout=IDLE if not self.stopping.is_set() else 0, stop_after=1):
-                    break
+    def _pause(self) -> float:
+        """Seconds until the next round: until a call closes, where that is soon."""
+        with self.portal.sessions.begin() as db:
+            closes_at = calls.next_to_close(db)
+            left = (closes_at - calls.clock(db)).total_seconds() + MOMENT if closes_at else IDLE
+        return max(0, min(left, IDLE))
 
     def _work(self) -> None:
         measure_clock(self.portal)
+        seal_due(self.portal)
+        signer, issuer = self.portal.signer, self.portal.settings.base_url
+        with self.portal.sessions.begin() as db:
+            heads.link(db)
+            heads.publish_daily(db, signer, issuer)
         while not self.stopping.is_set():
             with self.portal.sessions.begin() as db:
                 if not outbox.deliver_due(db, self.portal.mailer, self.portal.settings.mail_sender):
@@ -66,6 +70,30 @@ class Background:
             with self.portal.sessions.begin() as db:
                 throttle.sweep(db)
             self.swept_at = self.portal.now()
+
+
+def seal_due(portal: Portal) -> list[str]:
+    """Seal every call that has closed, however many processes try; the codes of those that have a seal now.
+
+    Where sessions hold a call's lock beyond the seal's patience they are ended, and the next round seals.
+    """
+    setting = seals.Setting(portal.settings.base_url, clock.chrony(), portal.settings.eurohpc_contact)
+    with portal.sessions.begin() as db:
+        codes = [call.code for call in seals.due(db)]
+    sealed = []
+    for code in codes:
+        try:
+            with portal.sessions.begin() as db:
+                seals.seal(db, calls.by_code(db, code), portal.signer, setting)
+            sealed.append(code)
+            log.info("call %s is sealed", code)
+        except DBAPIError as failure:
+            if isinstance(failure.orig, psycopg.errors.LockNotAvailable):
+                with portal.sessions.begin() as db:
+                    log.warning("call %s: ended %d sessions that held its lock", code, seals.end_holders(db))
+            elif not isinstance(refusal_of(failure), CallSealed):  # sealed by another process meanwhile
+                raise
+    return sealed
 
 
 def measure_clock(portal: Portal) -> None:

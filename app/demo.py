@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.deps import Portal
-from app.domain import accounts, attachments, callfile, calls, keys, prints, submissions
+from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, submissions
 from app.domain.access import SYSTEM, Actor
 from app.infra import database, pdf
 from app.infra.places import place
@@ -119,8 +119,8 @@ def fill(db: Session, actor: Actor, case: Any, given: dict[str, Any], variant: d
     changes = variant.get("changes", {}) | {"contact_email": email}
     for step, answers in given[case.kind].items():
         changed = {name: value for name, value in changes.items() if name in answers}
-        submissions.save_step(db, actor, case, step, 0, answers | changed, {})
-    submissions.save_step(db, actor, case, submissions.CHECK, 0, variant.get("reasons", {}), {})
+        drafts.save_step(db, actor, case, step, 0, answers | changed, {})
+    drafts.save_step(db, actor, case, drafts.CHECK, 0, variant.get("reasons", {}), {})
 
 
 def _person(db: Session, email: str, name: str) -> Actor:

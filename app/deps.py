@@ -34,8 +34,8 @@ class Portal:
         return datetime.now(UTC) + self.clock_offset
 
 
-def portal(request: Request) -> Portal:
-    """The process-wide portal that the application was made with."""
+async def portal(request: Request) -> Portal:
+    """The process-wide portal that the application was made with; a coroutine, as it never waits."""
     held: Portal = request.app.state.portal
     return held
 

@@ -44,6 +44,9 @@ class Settings:
     security_contact: str = knob(
         "SECURITY_CONTACT", "security@ the host of BASE_URL", "Address in /.well-known/security.txt."
     )
+    eurohpc_contact: str | None = knob(
+        "EUROHPC_CONTACT", "none", "Address at EuroHPC that is told of each seal, beside RVO's coordinators."
+    )
     database_url: str | None = knob(
         "DATABASE_URL", "embedded database in DATA/postgres", "PostgreSQL 15 or later, as the serving role eoi_app."
     )
@@ -87,6 +90,7 @@ class Settings:
             mail_url=_mail_url(env, is_demo, data),
             mail_sender=_address(env, "MAIL_SENDER", f"noreply@{office}"),
             security_contact=_address(env, "SECURITY_CONTACT", f"security@{office}"),
+            eurohpc_contact=_address(env, "EUROHPC_CONTACT", "") if env.get("EUROHPC_CONTACT") else None,
             database_url=database_url,
             database_owner_url=owner_url,
             data=data,

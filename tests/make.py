@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +15,7 @@ import pikepdf
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from app.domain import accounts, attachments, callfile, calls, keys, submissions
+from app.domain import accounts, attachments, callfile, calls, drafts, keys, submissions
 from app.domain.access import SYSTEM, Actor
 from app.infra.files import FileStore
 from app.infra.signing import Signer
@@ -83,7 +84,8 @@ def call(
         now = calls.clock(db)
         opens_at, closes_at = now + timedelta(seconds=opens_in), now + timedelta(seconds=closes_in)
         opens_at = min(opens_at, closes_at - timedelta(seconds=1))
-        return calls.publish(db, of or definition(), opens_at, closes_at, code or f"call-{secrets.token_hex(4)}")
+        name = code or f"call-{secrets.token_hex(4)}"
+        return calls.publish(db, of or definition(), opens_at, closes_at, name, is_synthetic=True)
 
 
 def move_deadline(db: Session, call: Call, closes_in: float) -> None:
@@ -123,10 +125,10 @@ def organisation(
 
 def fill(db: Session, actor: Actor, submission: Submission, changes: dict[str, Any] | None = None) -> None:
     """Save each step of the sample answers, with `changes` by question."""
-    revisions = {step: draft.revision for step, draft in submissions.drafts(db, submission).items()}
+    revisions = {step: draft.revision for step, draft in drafts.saved(db, submission).items()}
     for step, answers in ANSWERS[submission.kind].items():
         changed = {name: value for name, value in (changes or {}).items() if name in answers}
-        submissions.save_step(db, actor, submission, step, revisions.get(step, 0), answers | changed, {})
+        drafts.save_step(db, actor, submission, step, revisions.get(step, 0), answers | changed, {})
 
 
 def submission(
@@ -161,6 +163,12 @@ def key(db: Session, call: Call, *scopes: str) -> str:
     """The text of an API key for the call."""
     wanted = list(scopes) or ["submissions:read", "attachments:read"]
     return keys.issue(db, SYSTEM, "EuroHPC", [call.code], wanted)[1]
+
+
+def invite(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str) -> None:
+    """A colleague with a role."""
+    accounts.invite_colleague(db, actor, organisation_id, email, role, ISSUER)
+    db.flush()
 
 
 @cache

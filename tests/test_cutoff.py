@@ -51,7 +51,12 @@ def publish(portal: Portal, cluster: Cluster, closes_in: float = 3600) -> str:
     with Session(engine) as db, db.begin():
         now = calls.clock(db)
         code = calls.publish(
-            db, make.definition(), now - timedelta(days=1), now + timedelta(seconds=closes_in), "race"
+            db,
+            make.definition(),
+            now - timedelta(days=1),
+            now + timedelta(seconds=closes_in),
+            "race",
+            is_synthetic=True,
         ).code
     engine.dispose()
     return code

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from app.api import problems, schemas
 from app.api.credentials import Anyone, Counted, FileReader, Reader
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, dossiers, exports, oversight, receipts, schema
+from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.infra import times
@@ -88,7 +88,7 @@ def time(actor: Anyone, portal: PortalDep) -> Response:
 @router.post("/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429))
 def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) -> dict[str, Any]:
     """Check a receipt against this portal's keys, old ones included. No key needed; nothing is stored."""
-    verdict = receipts.verify(document, portal.signer.jwks())
+    verdict = proofs.verify(document, portal.signer.jwks())
     return {"outcome": verdict.outcome, "sentence": {lang: verdict.sentence.text(lang) for lang in ("en", "nl")}}
 
 
@@ -226,6 +226,19 @@ def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
             yield from exports.ndjson(own, actor, calls.by_code(own, code))
 
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
+
+
+@router.get("/calls/{code}/seal", response_model=schemas.SealDocument, tags=["proof"], responses=KEYED)
+def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
+    """The signed seal of a call with the leaves of its tree, the same as on the public page."""
+    return seals.document(db, _call(db, actor, code))
+
+
+@router.get("/submissions/{ref}/proof", response_model=schemas.Proof, tags=["proof"], responses=KEYED)
+def submission_proof(ref: Ref, actor: Reader, db: Db) -> dict[str, Any]:
+    """What shows that a submission is in the sealed set: its leaf, and the path to the root of the seal (RFC 9162)."""
+    submission, _ = dossiers.load(db, actor, ref)
+    return seals.require_proof(db, submission)
 
 
 @router.get("/openapi.json", include_in_schema=False)

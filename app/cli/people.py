@@ -1,4 +1,4 @@
-"""`staff` and `key`: who of RVO may sign in, and which machines may call the API."""
+"""`staff`, `person` and `key`: who of RVO may sign in, whom to erase, and which machines may call the API."""
 
 import uuid
 from typing import Annotated
@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from app.cli.terminal import Json, opened, refuse, say
-from app.domain import accounts, calls, keys
+from app.domain import accounts, calls, erasure, keys
 from app.domain.access import SYSTEM
 from app.infra import times
 
 staff = typer.Typer(no_args_is_help=True, help="People of RVO.")
+persons = typer.Typer(no_args_is_help=True, help="Anybody with an account.")
 machines = typer.Typer(no_args_is_help=True, help="Keys of machines for the API.")
 
 
@@ -22,6 +23,23 @@ def staff_invite(email: str, role: Annotated[str, typer.Option(help="reviewer, c
     with opened() as db:
         accounts.invite_staff(db, email, role)
     typer.echo(f"{email} may sign in as {role}.")
+
+
+@persons.command("erase")
+def person_erase(
+    email: str,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit trail.")],
+    by: Annotated[str, typer.Option(help="E-mail of the administrator who decides.")],
+) -> None:
+    """Erase a person for good. Example: python -m app person erase jo@firm.example --reason "asked to" --by a@rvo.example"""
+    with opened() as db:
+        person, admin = accounts.find_person(db, email), accounts.find_person(db, by)
+        if person is None:
+            refuse(f"Nobody has the address {email}.")
+        if admin is None or admin.staff_role != "admin":
+            refuse(f"{by} is no administrator.")
+        lines = erasure.erase(db, accounts.actor_for(db, admin), person.id, reason)
+    typer.echo(f"Erased; {lines} lines of the audit trail lost their content and kept their place.")
 
 
 @machines.command("issue")

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from app import server
-from app.cli.terminal import opened, refuse
-from app.domain import calls, exports, receipts, verification
+from app.cli.terminal import Json, opened, refuse, say
+from app.domain import calls, exports, proofs, seals, verification
+from app.infra import clock
+from app.infra.signing import Signer
 from app.settings import Settings
 
 
@@ -51,16 +53,29 @@ def verify(
             typer.echo(f"{file}: cannot be read: {failure}", err=True)
             worst = max(worst, 1)
             continue
-        verdict = receipts.verify(document, jwks)
+        verdict = proofs.verify(document, jwks)
         typer.echo(f"{file}: {verdict.sentence.text('en')}", err=verdict.outcome != "valid")
         worst = max(worst, {"valid": 0, "unknown": 2, "invalid": 1}[verdict.outcome])
     raise typer.Exit(worst)
 
 
+def seal(code: str, as_json: Json = False) -> None:
+    """Seal a call that has closed, as the portal does by itself. Example: python -m app call seal aigf-eoi"""
+    settings = Settings.from_env(os.environ, demo=True)
+    signer = Signer.load_or_create(settings.data / "keys")
+    with opened() as db:
+        call = calls.by_code(db, code)
+        made = seals.seal(db, call, signer, seals.Setting(settings.base_url, clock.chrony(), settings.eurohpc_contact))
+        line = f"{code}: sealed at {made.body['sealed_at']}, {made.body['count']} submissions, root {made.body['root']}"
+        say(seals.document(db, call), as_json, line)
+
+
 def invariants() -> None:
     """Check what must always be true of the data; one line per broken sentence. Example: python -m app invariants"""
+    settings = Settings.from_env(os.environ, demo=True)
+    evidence = verification.Evidence(server.file_store(settings), server.own_jwks(settings))
     with opened() as db:
-        broken = verification.run(db)
+        broken = verification.run(db, evidence)
     for sentence in broken:
         typer.echo(sentence, err=True)
     if broken:

@@ -62,7 +62,7 @@ is_withdrawn: ColumnElement[bool] = exists().where(
 )
 last_number = (
     select(func.max(Version.number))
-    .where(Version.submission_id == Submission.id)
+    .where(Version.submission_id == Submission.id, Version.exemption_id.is_(None))
     .correlate(Submission)
     .scalar_subquery()
 )
@@ -74,7 +74,7 @@ def own_submissions(actor: Actor) -> Select[Submission]:
 
 
 def standing_versions() -> Select[Submission, Version]:
-    """Each submission with the version that counts, its last one, whether or not withdrawn."""
+    """Each submission with the version that counts, its last one before the cutoff, whether or not withdrawn."""
     return (
         select(Submission, Version)
         .join(Version, and_(Version.submission_id == Submission.id, Version.number == last_number))

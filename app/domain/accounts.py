@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
@@ -42,13 +43,11 @@ def person_named(db: Session, email: str, language: str = "en", name: str = "") 
     return person
 
 
-def actor_for(db: Session, person: Person, sign_in: SignIn | None = None) -> Actor:
+def actor_for(db: Session, person: Person) -> Actor:
     """The person as an actor, with live memberships."""
     return Actor(
         kind="person",
         person_id=person.id,
-        sign_in_id=sign_in.id if sign_in else None,
-        csrf_token=sign_in.csrf_token if sign_in else "",
         email=person.email,
         name=person.name,
         language=person.language,
@@ -221,7 +220,21 @@ def end_staff_role(db: Session, actor: Actor, person_id: uuid.UUID) -> None:
     audit.record(db, actor, "person.staff_role_ended", person=str(person_id))
 
 
-def is_verified(db: Session, email: str) -> bool:
-    """Whether somebody signed in by a link sent to this address."""
-    person = find_person(db, email)
-    return person is not None and person.email_verified_at is not None
+@dataclass(frozen=True)
+class Known:
+    """What is known of an address: the language to write in, and whether somebody signed in by a link sent there."""
+
+    language: str = "en"
+    is_verified: bool = False
+
+
+def known(db: Session, *emails: str) -> dict[str, Known]:
+    """What is known of each address, as given, in any letter case."""
+    lowered = func.lower(Person.email)
+    rows = db.execute(
+        select(lowered, Person.language, Person.email_verified_at.is_not(None)).where(
+            lowered.in_([email.lower() for email in emails])
+        )
+    )
+    found = {address: Known(language, is_verified) for address, language, is_verified in rows}
+    return {email: found.get(email.lower(), Known()) for email in emails}

@@ -3,8 +3,8 @@
 import uuid
 from typing import Any, BinaryIO
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Select, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -99,10 +99,21 @@ def of_submission(db: Session, submission_id: uuid.UUID) -> list[Attachment]:
     )
 
 
-def as_answers(attachments: list[Attachment]) -> dict[str, list[dict[str, Any]]]:
-    """The files by question, in the form in which a version keeps them."""
+def live_files(submission_id: Any) -> Select[Any]:
+    """One JSON array of a draft's live files, in order of arrival, as a version keeps them."""
+    entry = func.jsonb_build_object(
+        "question", Attachment.question, "id", Attachment.id, "name", Attachment.name, "sha256", Attachment.sha256,
+        "size", Attachment.size, "media_type", Attachment.media_type,
+    )  # fmt: skip
+    ordered = aggregate_order_by(entry, Attachment.attached_at, Attachment.id)
+    return select(func.jsonb_agg(ordered)).where(
+        Attachment.submission_id == submission_id, Attachment.detached_at.is_(None)
+    )
+
+
+def by_question(files: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The files by the question that they answer."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for a in attachments:
-        entry = {"id": str(a.id), "name": a.name, "sha256": a.sha256, "size": a.size, "media_type": a.media_type}
-        found.setdefault(a.question, []).append(entry)
+    for file in files:
+        found.setdefault(file["question"], []).append({n: v for n, v in file.items() if n != "question"})
     return found

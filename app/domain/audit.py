@@ -4,6 +4,7 @@ import uuid
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from sqlalchemy import Insert, insert
 from sqlalchemy.orm import Session
 
 from app.models import Event, Submission
@@ -23,29 +24,25 @@ class Acts(Protocol):
 
 def record(db: Session, actor: Acts, name: str, submission: Submission | None = None, **detail: Any) -> None:
     """Write down that `actor` did `name` (past tense: `submission.submitted`). `detail` holds no contents of answers."""
-    db.add(
-        Event(
-            name=name,
-            person_id=actor.person_id,
-            api_key_id=actor.api_key_id,
-            organisation_id=submission.organisation_id if submission and actor.acts_for(submission) else None,
-            submission_id=submission.id if submission else None,
-            call_id=submission.call_id if submission else None,
-            detail=detail,
-            request_id=request_id.get(),
-        )
+    db.flush()  # what it tells of stands before it
+    db.execute(line(actor, name, submission, **detail))
+
+
+def line(actor: Acts, name: str, submission: Submission | None = None, **detail: Any) -> Insert:
+    """The statement that writes a line."""
+    return insert(Event).values(
+        name=name,
+        person_id=actor.person_id,
+        api_key_id=actor.api_key_id,
+        organisation_id=submission.organisation_id if submission and actor.acts_for(submission) else None,
+        submission_id=submission.id if submission else None,
+        call_id=submission.call_id if submission else None,
+        detail=detail,
+        request_id=request_id.get(),
     )
 
 
 def record_call(db: Session, actor: Acts, name: str, call_id: uuid.UUID, **detail: Any) -> None:
     """Write down that `actor` did `name` to a whole call, such as an export."""
-    db.add(
-        Event(
-            name=name,
-            person_id=actor.person_id,
-            api_key_id=actor.api_key_id,
-            call_id=call_id,
-            detail=detail,
-            request_id=request_id.get(),
-        )
-    )
+    db.flush()
+    db.execute(line(actor, name, **detail).values(call_id=call_id))

@@ -151,3 +151,8 @@ def counts(db: Session, call: Call) -> Counts:
 def by_id(db: Session, call_id: uuid.UUID) -> Call:
     """The call with this id."""
     return db.get_one(Call, call_id)
+
+
+def next_to_close(db: Session) -> datetime | None:
+    """The closing instant of the call that closes next, None when none is to close."""
+    return db.scalar(select(func.min(Call.closes_at)).where(Call.sealed_at.is_(None)))

@@ -176,4 +176,5 @@ def _file(
 
 def last_number(db: Session, submission: Submission) -> int:
     """The number of the version that counts."""
-    return db.scalar(select(func.max(Version.number)).where(Version.submission_id == submission.id)) or 0
+    sealed = (Version.submission_id == submission.id, Version.exemption_id.is_(None))
+    return db.scalar(select(func.max(Version.number)).where(*sealed)) or 0

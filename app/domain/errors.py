@@ -74,6 +74,41 @@ class CallNotClosed(Refused):
         self.releases_at = releases_at
 
 
+class CallSealed(Refused):
+    code = "call_sealed"
+    msgid = N_("The call is sealed: its accepted set and its deadline never change again.")
+
+
+class CallStillOpen(Refused):
+    code = "call_still_open"
+    msgid = N_("The call has not been sealed yet, so this cannot be done. Wait until it has closed.")
+
+
+class NeedsSecondPerson(Refused):
+    status = 403
+    code = "needs_second_person"
+    msgid = N_("Two different coordinators must agree to this. Nothing was changed: ask a colleague to confirm it.")
+
+
+class DeadlineRefused(Refused):
+    status = 422
+    code = "deadline_refused"
+    msgid = N_(
+        "The deadline cannot move there. It must lie after now and after every receipt already given, and must not have "
+        "moved since this was proposed. Nothing was changed."
+    )
+
+
+class ProposalPending(Refused):
+    code = "proposal_pending"
+    msgid = N_("There is a proposal already. Confirm or drop that one first.")
+
+
+class LastOwner(Refused):
+    code = "last_owner"
+    msgid = N_("This person is the only owner of an organisation. Give somebody else that role first.")
+
+
 class StaleStep(Refused):
     code = "stale_step"
     msgid = N_(
@@ -174,19 +209,34 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C02": CallNotOpen,
     "P0C03": NotFound,
     "P0C04": Immutable,
+    "P0C05": CallSealed,
+    "P0C06": CallStillOpen,
+    "P0C07": NeedsSecondPerson,
+    "P0C08": DeadlineRefused,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
     "submission_is_withdrawn_once": AlreadyWithdrawn,
+    "deadline_change_needs_two_people": NeedsSecondPerson,
+    "deadline_change_has_a_reason": ReasonMissing,
+    "one_deadline_change_at_a_time": ProposalPending,
+    "exemption_needs_two_people": NeedsSecondPerson,
+    "exemption_has_a_reason": ReasonMissing,
+    "one_exemption_at_a_time": ProposalPending,
 }
 
 
 def refusal_of(failure: DBAPIError) -> Refused | None:
-    """The refusal that a database error stands for, or None where it is a fault of ours."""
+    """The refusal that a database error stands for, or None where it is a fault of ours.
+
+    Where the window refused, `extra["at"]` is the instant (RFC 3339, UTC) that the database read and judged by.
+    """
     cause = failure.orig
+    said = getattr(cause, "diag", None)
     if kind := SQLSTATES.get(getattr(cause, "sqlstate", None) or ""):
-        return kind()
-    constraint = getattr(getattr(cause, "diag", None), "constraint_name", None)
+        at = getattr(said, "message_detail", None)
+        return kind(at=at) if at else kind()
+    constraint = getattr(said, "constraint_name", None)
     if kind := CONSTRAINTS.get(constraint or ""):
         return kind()
     return None

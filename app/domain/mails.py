@@ -1,14 +1,17 @@
 """What the portal writes to people about their submission: plain text, in their language, times with zone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
 
+from sqlalchemy import Insert, select
 from sqlalchemy.orm import Session
 
 from app.domain import outbox
-from app.domain.accounts import find_person
+from app.domain.accounts import known
 from app.infra.i18n import N_, translate
 from app.infra.times import brussels_and_utc
-from app.models import Submission, Version, Withdrawal
+from app.models import Call, Person, Submission, Version, Withdrawal
 
 RECEIVED_SUBJECT = N_("Received: %(reference)s, version %(number)s")
 RECEIVED_TEXT = N_(
@@ -28,16 +31,17 @@ RESTORED_TEXT = N_(
     "The expression of interest %(reference)s was restored: its last version counts again.\n\n%(link)s\n"
 )
 
+SEALED_SUBJECT = N_("Sealed: %(call)s, %(count)s submissions")
+SEALED_TEXT = N_(
+    "The call %(call)s closed at %(closes)s and was sealed at %(sealed)s.\n\n"
+    "Submissions that count: %(count)s\nWithdrawn: %(withdrawn)s\nAttempts after the cutoff: %(late)s\n"
+    "Root: %(root)s\n\nThe signed seal, which anyone can check:\n%(link)s\n"
+)
 
-def _language(db: Session, email: str) -> str:
-    person = find_person(db, email)
-    return person.language if person else "en"
 
-
-def receipt(db: Session, recipients: Iterable[str], submission: Submission, version: Version, base_url: str) -> None:
-    """Tell each recipient once that this version was received."""
-    for email in sorted({address.lower(): address for address in recipients}.values()):
-        language = _language(db, email)
+def receipt(recipients: dict[str, str], submission: Submission, version: Version, base_url: str) -> Iterator[Insert]:
+    """The mails that tell each recipient (address and language), once, that this version was received."""
+    for email, language in {address.lower(): language for address, language in recipients.items()}.items():
         values = {
             "reference": submission.reference,
             "number": version.number,
@@ -47,12 +51,12 @@ def receipt(db: Session, recipients: Iterable[str], submission: Submission, vers
             "link": f"{base_url}/apply/{submission.reference}/receipts/{version.number}",
         }
         subject, body = (translate(language, text, **values) for text in (RECEIVED_SUBJECT, RECEIVED_TEXT))
-        outbox.enqueue(db, "receipt", email, subject, body, submission.id)
+        yield outbox.message("receipt", email, subject, body, submission.id)
 
 
 def withdrawn(db: Session, email: str, submission: Submission, withdrawal: Withdrawal, base_url: str) -> None:
     """Confirm a withdrawal."""
-    language = _language(db, email)
+    language = known(db, email)[email].language
     values = {
         "reference": submission.reference,
         "at": brussels_and_utc(withdrawal.withdrawn_at, language, seconds=True),
@@ -65,7 +69,26 @@ def withdrawn(db: Session, email: str, submission: Submission, withdrawal: Withd
 
 def restored(db: Session, email: str, submission: Submission, base_url: str) -> None:
     """Confirm that a withdrawal was undone."""
-    language = _language(db, email)
+    language = known(db, email)[email].language
     values = {"reference": submission.reference, "link": f"{base_url}/apply/{submission.reference}"}
     subject, body = (translate(language, text, **values) for text in (RESTORED_SUBJECT, RESTORED_TEXT))
     outbox.enqueue(db, "restoration", email, subject, body, submission.id)
+
+
+def sealed(db: Session, call: Call, seal: dict[str, Any], contact: str | None, base_url: str) -> None:
+    """Tell RVO's coordinators, and EuroHPC's contact if there is one, what was sealed."""
+    staff = db.scalars(select(Person.email).where(Person.staff_role.in_(("coordinator", "admin"))))
+    for email, of in sorted(known(db, *{*staff, *filter(None, [contact])}).items()):
+        language = of.language
+        values = {
+            "call": call.code,
+            "closes": brussels_and_utc(call.closes_at, language),
+            "sealed": brussels_and_utc(datetime.fromisoformat(seal["sealed_at"]), language, seconds=True),
+            "count": seal["count"],
+            "withdrawn": seal["withdrawn"],
+            "late": seal["late_attempts"],
+            "root": seal["root"],
+            "link": f"{base_url}/calls/{call.code}/seal",
+        }
+        subject, body = (translate(language, words, **values) for words in (SEALED_SUBJECT, SEALED_TEXT))
+        outbox.enqueue(db, "seal", email, subject, body)

@@ -8,14 +8,13 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Protocol
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Insert, func, insert, select
 from sqlalchemy.orm import Session
 
 from app.models import OutboxMessage
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "outbox"
 SIGN_IN = "sign_in"
 MAX_ATTEMPTS = 12
 BATCH = 20
@@ -32,8 +31,13 @@ def enqueue(
     db: Session, purpose: str, recipient: str, subject: str, body: str, submission_id: uuid.UUID | None = None
 ) -> None:
     """Queue one plain-text mail; it leaves only if this transaction commits."""
-    db.add(OutboxMessage(purpose=purpose, recipient=recipient, subject=subject, text=body, submission_id=submission_id))
-    db.execute(text(f"notify {CHANNEL}"))
+    db.execute(message(purpose, recipient, subject, body, submission_id))
+
+
+def message(purpose: str, recipient: str, subject: str, body: str, submission_id: uuid.UUID | None = None) -> Insert:
+    """The statement that queues one plain-text mail."""
+    values = {"purpose": purpose, "recipient": recipient, "subject": subject, "text": body}
+    return insert(OutboxMessage).values(**values, submission_id=submission_id)
 
 
 def deliver_due(db: Session, mailer: Sends, sender: str) -> int:

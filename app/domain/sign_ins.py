@@ -4,15 +4,15 @@ import secrets
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Interval, and_, bindparam, func, select, update
+from sqlalchemy.orm import Session
 
 from app.domain import accounts, audit, outbox, throttle
-from app.domain.access import ANONYMOUS, Actor
+from app.domain.access import ANONYMOUS, Actor, Belonging
 from app.domain.errors import LinkInvalid, NotFound
 from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
-from app.models import Person, SignIn, SignInLink
+from app.models import Membership, Organisation, Person, SignIn, SignInLink
 
 LINK_LIVES = timedelta(minutes=15)
 SESSION_LIVES = timedelta(hours=12)
@@ -95,22 +95,58 @@ def actor_of(db: Session, secret: str | None) -> Actor:
     """Whoever holds this session secret now, with live memberships; ANONYMOUS when it is none, ended or too old."""
     if not secret:
         return ANONYMOUS
-    found = db.execute(
-        select(SignIn, func.clock_timestamp())
-        .where(
-            SignIn.token_hash == hashed(secret),
-            SignIn.ended_at.is_(None),
-            SignIn.expires_at > func.clock_timestamp(),
-            SignIn.last_seen_at > func.clock_timestamp() - SESSION_IDLES,
-        )
-        .options(joinedload(SignIn.person))
-    ).one_or_none()
-    if found is None:
+    rows = db.execute(_HOLDER, {"hash": hashed(secret), "idles": SESSION_IDLES}).all()
+    if not rows:
         return ANONYMOUS
-    sign_in, now = found
-    if now - sign_in.last_seen_at > SEEN_EVERY:
-        sign_in.last_seen_at = now
-    return accounts.actor_for(db, sign_in.person, sign_in)
+    first = rows[0]
+    if first.now - first.last_seen_at > SEEN_EVERY:
+        db.execute(update(SignIn).where(SignIn.id == first.sign_in_id).values(last_seen_at=first.now))
+    return Actor(
+        kind="person",
+        person_id=first.person_id,
+        sign_in_id=first.sign_in_id,
+        csrf_token=first.csrf_token,
+        email=first.email,
+        name=first.name,
+        language=first.language,
+        staff_role=first.staff_role,
+        memberships=tuple(
+            Belonging(r.organisation_id, r.organisation_name, r.role, r.country, r.state_code)
+            for r in rows
+            if r.organisation_id is not None
+        ),
+    )
+
+
+# Asked at every request, so all in one: the session, its person, and their live memberships by name of organisation.
+_HOLDER = (
+    select(
+        SignIn.id.label("sign_in_id"),
+        SignIn.csrf_token,
+        SignIn.last_seen_at,
+        func.clock_timestamp().label("now"),
+        Person.id.label("person_id"),
+        Person.email,
+        Person.name,
+        Person.language,
+        Person.staff_role,
+        Membership.role,
+        Organisation.id.label("organisation_id"),
+        Organisation.name.label("organisation_name"),
+        Organisation.country,
+        Organisation.state_code,
+    )
+    .join(Person, Person.id == SignIn.person_id)
+    .outerjoin(Membership, and_(Membership.person_id == Person.id, Membership.ended_at.is_(None)))
+    .outerjoin(Organisation, Organisation.id == Membership.organisation_id)
+    .where(
+        SignIn.token_hash == bindparam("hash"),
+        SignIn.ended_at.is_(None),
+        SignIn.expires_at > func.clock_timestamp(),
+        SignIn.last_seen_at > func.clock_timestamp() - bindparam("idles", type_=Interval()),
+    )
+    .order_by(Organisation.name, Organisation.id)
+)
 
 
 def live(db: Session, actor: Actor) -> list[SignIn]:

@@ -2,59 +2,39 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import (
     access,
-    attachments,
+    accounts,
     audit,
     calls,
-    findings,
+    drafts,
     mails,
     questionnaire,
     receipts,
     references,
+    statements,
     withdrawals,
 )
 from app.domain.access import Actor
-from app.domain.accounts import is_verified
 from app.domain.errors import (
     Forbidden,
     Invalid,
     KindNotOpen,
     NotFound,
     NotReady,
-    StaleStep,
 )
 from app.domain.findings import Finding
 from app.domain.questionnaire import Questionnaire
-from app.infra.i18n import N_, Message
 from app.infra.signing import Signer
-from app.models import Attempt, Call, Draft, Receipt, Submission, Version, Withdrawal
+from app.models import Attempt, Call, Receipt, Submission, Version, Withdrawal
 
-CHECK = "check"  # the step under which the reasons for warnings are kept
-REASON_LENGTH = 2000
 KEY_LENGTH = 100
-UNVERIFIED = N_(
-    "Nobody has signed in with this e-mail address yet, so it cannot receive the receipt. Invite this person as a "
-    "colleague and let them sign in once, or give the address that you sign in with."
-)
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a draft holds now: answers over all steps, what could not be read, files, and reasons for warnings."""
-
-    answers: dict[str, Any]
-    unread: dict[str, Any]
-    files: dict[str, list[dict[str, Any]]]
-    reasons: dict[str, str]
-    saved_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -115,70 +95,6 @@ def load(db: Session, actor: Actor, reference: str) -> Submission:
     return submission
 
 
-def drafts(db: Session, submission: Submission) -> dict[str, Draft]:
-    """What was last saved, by step."""
-    rows = db.scalars(select(Draft).where(Draft.submission_id == submission.id).options(joinedload(Draft.author)))
-    return {draft.step: draft for draft in rows}
-
-
-def content(db: Session, submission: Submission) -> Content:
-    """The draft of all steps together."""
-    rows = list(db.scalars(select(Draft).where(Draft.submission_id == submission.id)))
-    answers: dict[str, Any] = {}
-    unread: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
-    for row in rows:
-        if row.step == CHECK:
-            reasons = row.answers
-        else:
-            answers |= row.answers
-            unread |= row.unread
-    files = attachments.as_answers(attachments.of_submission(db, submission.id))
-    return Content(answers, unread, files, reasons, max((row.saved_at for row in rows), default=None))
-
-
-def save_step(
-    db: Session,
-    actor: Actor,
-    submission: Submission,
-    step: str,
-    revision: int,
-    answers: dict[str, Any],
-    unread: dict[str, Any],
-) -> int:
-    """Save one step, started from `revision` (0: none yet), and return its new revision. StaleStep if another was faster."""
-    if not actor.may_edit(submission):
-        raise Forbidden
-    values = {"answers": answers, "unread": unread, "saved_by": actor.person_id, "revision": revision + 1}
-    if revision == 0:
-        statement = insert(Draft).values(submission_id=submission.id, step=step, **values).on_conflict_do_nothing()
-        saved = db.scalar(statement.returning(Draft.revision))
-    else:
-        saved = db.scalar(
-            update(Draft)
-            .where(Draft.submission_id == submission.id, Draft.step == step, Draft.revision == revision)
-            .values(**values)
-            .returning(Draft.revision)
-            .execution_options(synchronize_session=False)
-        )
-    if saved is None:
-        raise StaleStep
-    audit.record(db, actor, "draft.saved", submission, step=step, revision=saved)
-    return int(saved)
-
-
-def check(db: Session, submission: Submission, draft: Content) -> list[Finding]:
-    """Everything that stands in the way of a submit (errors) or asks for a reason (warnings), in order of the form."""
-    questions = calls.questions(submission.call)
-    found = findings.check(questions, submission.kind, draft.answers, draft.unread, draft.files)
-    contact = questions.uses.get("contact_email")
-    address = draft.answers.get(contact) if contact else None
-    if contact and address and not is_verified(db, address):
-        step = questions.step_of(contact).name
-        found.append(Finding("error", "email_unverified", contact, step, Message(UNVERIFIED, {})))
-    return found
-
-
 def submit(
     db: Session, actor: Actor, submission: Submission, key: str, language: str, signer: Signer, issuer: str
 ) -> Version:
@@ -191,29 +107,41 @@ def submit(
         raise Forbidden
     if not 1 <= len(key) <= KEY_LENGTH:
         raise Invalid
-    if earlier := _by_key(db, submission, key):
+    earlier, last = _before(db, submission, key)
+    if earlier:
         return earlier
-    draft = content(db, submission)
-    found = check(db, submission, draft)
+    draft = drafts.content(db, submission)
+    known = accounts.known(db, *{actor.email, drafts.contact(submission, draft)} - {""})
+    found = drafts.check(db, submission, draft, known)
     if any(finding.level == "error" for finding in found):
         raise NotReady
     questions = calls.questions(submission.call)
     payload = _payload(submission, questions, draft, found, language)
-    digest = receipts.payload_digest(payload)
-    before = standing(db, submission, draft)
-    if before.version and before.version.payload_sha256 == digest and not before.withdrawal:
-        return before.version
-    if before.withdrawal:
-        withdrawals.undo(db, actor, submission, before.withdrawal)
+    digest = statements.digest(payload)
+    withdrawal = withdrawals.live(db, submission) if last else None
+    if last and last.payload_sha256 == digest and not withdrawal:
+        return last
+    if withdrawal:
+        withdrawals.undo(db, actor, submission, withdrawal)
     version = _accept(db, actor, submission, questions, payload, digest, key)
     if version is None:
-        return _require(_by_key(db, submission, key))
-    _hand_out(db, actor, submission, questions, version, signer, issuer)
+        return _require(_before(db, submission, key)[0])
+    recipients = {address: of.language for address, of in known.items()}
+    _hand_out(db, actor, submission, recipients, version, signer, issuer)
     return version
 
 
-def _by_key(db: Session, submission: Submission, key: str) -> Version | None:
-    return db.scalar(select(Version).where(Version.submission_id == submission.id, Version.idempotency_key == key))
+def _before(db: Session, submission: Submission, key: str) -> tuple[Version | None, Version | None]:
+    """The version that was accepted with this key, and the one that counts now."""
+    last = (
+        select(func.max(Version.number))
+        .where(Version.submission_id == submission.id, Version.exemption_id.is_(None))
+        .scalar_subquery()
+    )
+    wanted = or_(Version.idempotency_key == key, Version.number == last)
+    found = db.scalars(select(Version).where(Version.submission_id == submission.id, wanted)).all()
+    by_key = next((v for v in found if v.idempotency_key == key), None)
+    return by_key, max((v for v in found if v.exemption_id is None), key=lambda v: v.number, default=None)
 
 
 def _require(version: Version | None) -> Version:
@@ -223,7 +151,7 @@ def _require(version: Version | None) -> Version:
 
 
 def _payload(
-    submission: Submission, questions: Questionnaire, draft: Content, found: list[Finding], language: str
+    submission: Submission, questions: Questionnaire, draft: drafts.Content, found: list[Finding], language: str
 ) -> dict[str, Any]:
     """The content of a submit: what the receipt's digest is taken over."""
     asked = {q.name for step in questions.steps_for(submission.kind) for q in step.questions_for(submission.kind)}
@@ -266,7 +194,7 @@ def content_bytes(submission: Submission, version: Version) -> bytes:
         "files": version.files,
         "warnings": version.findings,
     }
-    return receipts.canonical(content)
+    return statements.canonical(content)
 
 
 def _accept(
@@ -278,59 +206,65 @@ def _accept(
     digest: str,
     key: str,
 ) -> Version | None:
-    """Insert the version; the database numbers and stamps it. None when the same key was accepted meanwhile."""
+    """Insert the version; the database numbers and stamps it. None when the same key was accepted meanwhile.
+
+    What comes back is a copy outside the session.
+    """
     consent = questions.uses.get("consent")
     asked = consent is not None and questions.asks(submission.kind, consent)
-    statement = (
-        insert(Version)
-        .values(
-            submission_id=submission.id,
-            call_id=submission.call_id,
-            definition_digest=questions.digest,
-            kind=submission.kind,
-            language=payload["language"],
-            title=str(payload["answers"].get(questions.uses["title"], "")),
-            is_consented=not asked or payload["answers"].get(consent) is True,
-            answers=payload["answers"],
-            files=payload["files"],
-            findings=payload["warnings"],
-            facts=questionnaire.facts(questions, submission.kind, payload["answers"]),
-            payload_sha256=digest,
-            idempotency_key=key,
-            submitted_by=actor.person_id,
-        )
-        .on_conflict_do_nothing(constraint="version_is_accepted_once")
-        .returning(Version)
-    )
-    return db.scalars(statement).one_or_none()
+    values = {
+        "submission_id": submission.id,
+        "call_id": submission.call_id,
+        "definition_digest": questions.digest,
+        "kind": submission.kind,
+        "language": payload["language"],
+        "title": str(payload["answers"].get(questions.uses["title"], "")),
+        "is_consented": not asked or payload["answers"].get(consent) is True,
+        "answers": payload["answers"],
+        "files": payload["files"],
+        "findings": payload["warnings"],
+        "facts": questionnaire.facts(questions, submission.kind, payload["answers"]),
+        "payload_sha256": digest,
+        "idempotency_key": key,
+        "submitted_by": actor.person_id,
+    }
+    once = insert(Version).values(**values).on_conflict_do_nothing(constraint="version_is_accepted_once")
+    stamped = db.execute(
+        once.returning(Version.id, Version.number, Version.received_at, Version.exemption_id)
+    ).one_or_none()
+    return None if stamped is None else Version(**values, **stamped._mapping)
 
 
 def _hand_out(
     db: Session,
     actor: Actor,
     submission: Submission,
-    questions: Questionnaire,
+    recipients: dict[str, str],
     version: Version,
     signer: Signer,
     issuer: str,
 ) -> None:
-    """Sign the receipt, tell the audit and queue the mails, all in the transaction that accepted the version."""
-    body = receipts.body(submission, version, actor.name, actor.email, questions.title, issuer)
-    document = receipts.issue(signer, body)
-    version.receipt = Receipt(version_id=version.id, body=document["receipt"], jws=document["jws"])
-    db.add(version.receipt)
-    db.add(
-        Attempt(
+    """Sign the receipt, tell the audit and queue the mails, all in the transaction that accepted the version.
+
+    One statement writes them all, as each further one would cost every submit of the last minute.
+    """
+    title = calls.questions(submission.call).title
+    body = receipts.body(submission, version, actor.name, actor.email, title, issuer)
+    jws = statements.sign(signer, body)
+    attempt = {"outcome": "accepted", "code": "accepted", "idempotency_key": version.idempotency_key}
+    lines = [
+        insert(Receipt).values(version_id=version.id, body=body, jws=jws),
+        insert(Attempt).values(
             submission_id=submission.id,
             person_id=actor.person_id,
-            outcome="accepted",
-            code="accepted",
-            idempotency_key=version.idempotency_key,
-        )
-    )
-    audit.record(db, actor, "submission.submitted", submission, version=version.number, sha256=version.payload_sha256)
-    contact = version.answers.get(questions.uses.get("contact_email", ""))
-    mails.receipt(db, [actor.email, *([contact] if contact else [])], submission, version, issuer)
+            reference=references.new(version.received_at),
+            **attempt,
+        ),
+        audit.line(actor, "submission.submitted", submission, version=version.number, sha256=version.payload_sha256),
+        *mails.receipt(recipients, submission, version, issuer),
+    ]
+    db.execute(select(literal(1)).add_cte(*(line.cte(f"line_{n}") for n, line in enumerate(lines))))
+    version.receipt = Receipt(version_id=version.id, body=body, jws=jws)
 
 
 def versions(db: Session, submission: Submission) -> list[Version]:
@@ -368,14 +302,17 @@ def accepted(db: Session, reference: str, digest: str) -> Version | None:
     )
 
 
-def standing(db: Session, submission: Submission, draft: Content | None = None) -> Standing:
+def standing(db: Session, submission: Submission, draft: drafts.Content | None = None) -> Standing:
     """Where the case stands; `is_changed` compares the draft with the version that counts."""
     last = db.scalar(
-        select(Version).where(Version.submission_id == submission.id).order_by(Version.number.desc()).limit(1)
+        select(Version)
+        .where(Version.submission_id == submission.id, Version.exemption_id.is_(None))
+        .order_by(Version.number.desc())
+        .limit(1)
     )
     if last is None:
         return Standing(None, None, is_changed=False)
-    now = draft or content(db, submission)
+    now = draft or drafts.content(db, submission)
     files = [{"question": question, **file} for question in sorted(now.files) for file in now.files[question]]
     changed = now.answers != last.answers or files != last.files or bool(now.unread)
     return Standing(last, withdrawals.live(db, submission), changed)
@@ -392,5 +329,6 @@ def record_attempt(
             outcome=outcome,
             code=code,
             idempotency_key=key[:KEY_LENGTH],
+            reference=references.new(calls.clock(db)),
         )
     )

@@ -1,12 +1,27 @@
-"""Invariants: what must always be true of the data, a sentence and a query each. None may find a row."""
+"""Invariants: what must always be true of the data, a sentence and a query each. None may find a row.
 
-from sqlalchemy import text
+What a query cannot tell, the digest of a file, a signature, the root of a tree, is a function with its sentence below.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
+
+from app.domain import merkle, statements
+from app.infra.files import FileStore
+from app.models import Head, Leaf, Receipt, Refusal, Seal, Ticket
 
 INVARIANTS: dict[str, str] = {
     "Every version was received inside the window of its call.": """
         select v.id from version v join call c on c.id = v.call_id
-        where v.received_at < c.opens_at or v.received_at >= c.closes_at""",
+        where v.exemption_id is null and (v.received_at < c.opens_at or v.received_at >= c.closes_at)""",
+    "Every exceptional version was received after the seal and before its exemption ended.": """
+        select v.id from version v join exemption e on e.id = v.exemption_id join call c on c.id = v.call_id
+        where v.received_at >= e.until or v.received_at < e.confirmed_at or c.sealed_at is null
+           or v.received_at < c.sealed_at or e.submission_id <> v.submission_id""",
     "Every version has exactly one receipt.": """
         select v.id from version v left join receipt r on r.version_id = v.id where r.version_id is null""",
     "Every receipt states the reference, number, instant and digest of its version.": """
@@ -28,7 +43,7 @@ INVARIANTS: dict[str, str] = {
         where not exists (select 1 from attempt a where a.submission_id = v.submission_id
                 and a.outcome = 'accepted' and a.idempotency_key = v.idempotency_key)
            or not exists (select 1 from event e where e.submission_id = v.submission_id
-                and e.name = 'submission.submitted' and (e.detail ->> 'version')::int = v.number)""",
+                and e.name = 'submission.submitted' and (e.salt is null or (e.detail ->> 'version')::int = v.number))""",
     "A member state has at most one submission in a call.": """
         select s.call_id from submission s join organisation o on o.id = s.organisation_id
         where s.kind = 'MS' group by s.call_id, o.state_code having count(*) > 1""",
@@ -40,18 +55,121 @@ INVARIANTS: dict[str, str] = {
           left join draft d on d.submission_id = s.id
           left join attachment a on a.submission_id = s.id
           left join withdrawal w on w.submission_id = s.id
-        where greatest(d.saved_at, a.attached_at, a.detached_at, w.withdrawn_at, w.restored_at) >= c.closes_at""",
+        where greatest(w.withdrawn_at, w.restored_at) >= c.closes_at
+           or greatest(d.saved_at, a.attached_at, a.detached_at) >= greatest(c.closes_at, (select max(e.until)
+                from exemption e where e.submission_id = s.id and e.confirmed_at is not null))""",
     "Every organisation has an owner.": """
         select o.id from organisation o where not exists (
           select 1 from membership m where m.organisation_id = o.id and m.role = 'owner' and m.ended_at is null)""",
+    "A sealed call has exactly one seal, and it states the call's own window and instant.": """
+        select c.id from call c left join seal s on s.call_id = c.id
+        where c.sealed_at is not null and (s.call_id is null
+              or (s.body ->> 'closes_at')::timestamptz is distinct from c.closes_at
+              or (s.body ->> 'sealed_at')::timestamptz is distinct from c.sealed_at
+              or (s.body ->> 'call') is distinct from c.code)
+           or c.sealed_at is null and s.call_id is not null""",
+    "A sealed call was sealed at or after its closing instant.": """
+        select id from call where sealed_at < closes_at""",
+    "The sealed set holds every submission with a version in time, once, with its last one.": """
+        select s.id from submission s join call c on c.id = s.call_id and c.sealed_at is not null
+          left join leaf l on l.submission_id = s.id
+        where l.version_id is distinct from (select v.id from version v where v.submission_id = s.id
+            and v.exemption_id is null order by v.number desc limit 1)""",
+    "Every leaf has the digest of its version, state and salt.": """
+        select l.submission_id from leaf l join version v on v.id = l.version_id
+          join submission s on s.id = l.submission_id
+        where l.salt is not null and l.hash <> leaf_hash(s.reference, v.number, v.payload_sha256, l.state, l.salt)""",
+    "A submission is sealed as withdrawn exactly when it was withdrawn at the seal.": """
+        select l.submission_id from leaf l where (l.state = 'withdrawn') <> exists (select from withdrawal w
+          where w.submission_id = l.submission_id and w.restored_at is null)""",
+    "A deadline stands where it was published, or where the last confirmed change of it put it.": """
+        select c.id from call c
+        where not c.is_synthetic and c.closes_at is distinct from coalesce(
+          (select d.closes_to from deadline_change d where d.call_id = c.id and d.confirmed_at is not null
+           order by d.confirmed_at desc limit 1),
+          (select (e.detail ->> 'closes_at')::timestamptz from event e
+           where e.name = 'call.published' and e.detail ->> 'code' = c.code order by e.id limit 1), c.closes_at)""",
+    "The audit trail is one chain without a gap (position).": """
+        select position from (
+          select position, chain, commitment, lag(position, 1, 0::bigint) over (order by position) as before,
+            lag(chain, 1, repeat('0', 64)) over (order by position) as previous
+          from event where position is not null) walked
+        where position <> before + 1 or chain <> chained(position, previous, commitment) order by position""",
+    "Every line of the audit trail has the content that it was committed with, or was erased on record (position).": """
+        select coalesce(e.position, e.id) from event e
+        where e.salt is not null and e.commitment <> event_commitment(e)
+           or e.salt is null and not exists (select from event x where x.name = 'person.erased'
+                and x.detail -> 'events' @> to_jsonb(e.position)) order by 1""",
+    "Every line of the audit trail takes its place in the chain within a minute.": """
+        select id from event where position is null and at < clock_timestamp() - interval '1 minute'""",
+    "The chain leads to every head that was published (count).": """
+        select h.count from head h left join event e on e.position = h.count
+        where h.count > 0 and e.chain is distinct from h.chain order by h.count""",
+    "A late attempt has its signed refusal.": """
+        select a.id from attempt a left join refusal r on r.attempt_id = a.id
+        where a.code = 'call_closed' and r.attempt_id is null""",
 }
 
 
-def run(db: Session) -> list[str]:
-    """The sentences that do not hold, each with how many rows break it; empty when all is well."""
+@dataclass(frozen=True)
+class Evidence:
+    """What lies outside the database: the files, and the public keys that signatures are checked with."""
+
+    files: FileStore
+    jwks: dict[str, Any]
+
+
+def _roots(db: Session, evidence: Evidence | None) -> Iterator[object]:
+    for seal in db.scalars(select(Seal)):
+        leaves = list(db.scalars(select(Leaf.hash).where(Leaf.call_id == seal.call_id).order_by(Leaf.position)))
+        counted = [
+            db.scalars(select(Leaf.state).where(Leaf.call_id == seal.call_id)).all().count(state)
+            for state in ("standing", "withdrawn")
+        ]
+        said = [seal.body.get(name) for name in ("root", "size", "count", "withdrawn")]
+        if said != [merkle.root(leaves), len(leaves), *counted] or leaves != sorted(leaves):
+            yield seal.call_id
+
+
+def _signatures(db: Session, evidence: Evidence | None) -> Iterator[object]:
+    if evidence is None:
+        return
+    for table in (Receipt, Refusal, Seal, Head, Ticket):
+        for body, jws in db.execute(select(table.body, table.jws)).yield_per(500):
+            if (wrong := statements.check(statements.document(body, jws), evidence.jwks)) is not None:
+                yield f"{table.__tablename__} {body.get('reference') or body.get('call') or body.get('at')}: {wrong.outcome}"
+
+
+def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
+    if evidence is None:
+        return
+    held = (
+        "select distinct f ->> 'sha256' as d, (f ->> 'size')::bigint as s from version, jsonb_array_elements(files) f"
+    )
+    for sha256, size in db.execute(text(f"{held} order by 1")):
+        if evidence.files.digest(sha256) != (sha256, size):
+            yield sha256
+
+
+CHECKS: dict[str, Callable[[Session, Evidence | None], Iterator[object]]] = {
+    "Every seal has the root and the counts of its leaves.": _roots,
+    "Every signed statement in the database is as it was signed.": _signatures,
+    "Every file of a version is kept, with its digest.": _files,
+}
+
+
+def run(db: Session, evidence: Evidence | None = None) -> list[str]:
+    """The sentences that do not hold, each with how many break it and the first that does; empty when all is well.
+
+    Without `evidence` files and signatures are left out.
+    """
     broken = []
     for sentence, query in INVARIANTS.items():
-        count = db.execute(text(f"select count(*) from ({query}) found")).scalar_one()
-        if count:
-            broken.append(f"{sentence} Broken by {count}.")
+        found = db.execute(text(query)).scalars().all()
+        if found:
+            broken.append(f"{sentence} Broken by {len(found)}, first {found[0]}.")
+    for sentence, check in CHECKS.items():
+        wrong = list(check(db, evidence))
+        if wrong:
+            broken.append(f"{sentence} Broken by {len(wrong)}, first {wrong[0]}.")
     return broken

@@ -79,6 +79,14 @@ class FileStore:
         """Where a kept file lies, for responses that stream it with ranges."""
         return self._place(sha256)
 
+    def digest(self, sha256: str) -> tuple[str, int] | None:
+        """The digest and size of the bytes kept under a digest, read anew; None when there are none."""
+        try:
+            with self._place(sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        except FileNotFoundError:
+            return None
+
     def ready(self) -> bool:
         """Whether a file can be written and flushed now."""
         probe = self.folder / "new" / f"probe-{secrets.token_hex(8)}"

@@ -4,6 +4,7 @@ from app.models.accounts import ApiKey, Membership, Organisation, Person, SignIn
 from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
+from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.submissions import Attachment, Draft, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
@@ -12,18 +13,26 @@ __all__ = [
     "Attempt",
     "Base",
     "Call",
+    "DeadlineChange",
     "Definition",
     "Draft",
     "Event",
+    "Exemption",
+    "Head",
+    "Leaf",
     "Membership",
     "Organisation",
     "OutboxMessage",
     "Person",
+    "Readiness",
     "Receipt",
+    "Refusal",
+    "Seal",
     "SignIn",
     "SignInLink",
     "Submission",
     "Throttle",
+    "Ticket",
     "Version",
     "Withdrawal",
 ]

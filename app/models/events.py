@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index
+from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -12,7 +12,11 @@ from app.models.base import Base, CreatedAt, Id
 
 
 class Event(Base):
-    """One line of the audit trail: who did what, on whose behalf, to which case. Insert-only."""
+    """One line of the audit trail: who did what, on whose behalf, to which case. Insert-only.
+
+    The database stamps `at`, draws `salt` and takes `commitment` over both; later it gives the line its `position` in
+    the chain and `chain`, the digest that binds it to all lines before. An erased line keeps these three.
+    """
 
     __tablename__ = "event"
 
@@ -26,8 +30,16 @@ class Event(Base):
     call_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("call.id"))
     detail: Mapped[dict[str, Any]]
     request_id: Mapped[str | None]
+    salt: Mapped[str | None]
+    commitment: Mapped[str] = mapped_column(server_default=FetchedValue())
+    position: Mapped[int | None] = mapped_column(BigInteger)
+    chain: Mapped[str | None]
 
-    __table_args__ = (Index("ix_event_submission_id", "submission_id", "id"),)
+    __table_args__ = (
+        Index("ix_event_submission_id", "submission_id", "id"),
+        Index("ix_event_unlinked", "id", postgresql_where=sql("position is null")),
+        UniqueConstraint("position", name="event_position_is_unique"),
+    )
 
 
 class Attempt(Base):
@@ -42,6 +54,7 @@ class Attempt(Base):
     outcome: Mapped[str]
     code: Mapped[str]
     idempotency_key: Mapped[str]
+    reference: Mapped[str] = mapped_column(unique=True)
 
     __table_args__ = (
         CheckConstraint("outcome in ('accepted', 'invalid', 'refused')", name="attempt_outcome_is_known"),

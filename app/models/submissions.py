@@ -108,6 +108,7 @@ class Version(Base):
     idempotency_key: Mapped[str]
     submitted_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
     received_at: Mapped[datetime]
+    exemption_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("exemption.id"))
 
     submission: Mapped[Submission] = relationship()
     receipt: Mapped["Receipt"] = relationship(back_populates="version")

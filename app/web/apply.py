@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, calls, changes, findings, reading, submissions, withdrawals
+from app.domain import attachments, calls, changes, drafts, findings, reading, submissions, withdrawals
 from app.domain.access import Actor
 from app.domain.errors import FileRefused, Invalid, NotFound, StaleStep, TooLarge, TooManyFiles
 from app.domain.questionnaire import Questionnaire, Step
@@ -67,10 +67,10 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
     """The task list of one submission, where it stands and what is not submitted yet."""
     case = submissions.load(db, actor, ref)
     questions = calls.questions(case.call)
-    draft = submissions.content(db, case)
+    draft = drafts.content(db, case)
     standing = submissions.standing(db, case, draft)
-    found = submissions.check(db, case, draft)
-    saved = submissions.drafts(db, case)
+    found = drafts.check(db, case, draft)
+    saved = drafts.saved(db, case)
     return pages.render(
         request,
         "apply/tasks.html",
@@ -97,7 +97,7 @@ def _status(step: Step, found: list[findings.Finding], is_saved: bool) -> str:
 
 
 def _changes(
-    questions: Questionnaire, case: Submission, draft: submissions.Content, standing: submissions.Standing
+    questions: Questionnaire, case: Submission, draft: drafts.Content, standing: submissions.Standing
 ) -> list[changes.Change]:
     if standing.version is None:
         return []
@@ -135,7 +135,7 @@ def step(request: Request, ref: str, step: str, actor: Applicant, db: Db) -> Res
     """One page of the form."""
     case = submissions.load(db, actor, ref)
     found = _step(case, step)
-    draft = submissions.drafts(db, case).get(step)
+    draft = drafts.saved(db, case).get(step)
     read = Reading(dict(draft.answers), dict(draft.unread)) if draft else Reading()
     if draft is None:
         for question in found.questions_for(case.kind):
@@ -165,11 +165,11 @@ def _step_page(
     is_saved: bool = True,
 ) -> Response:
     questions = calls.questions(case.call)
-    draft = submissions.content(db, case)
+    draft = drafts.content(db, case)
     answers, unread = draft.answers | read.answers, draft.unread | read.unread
     found = findings.check(questions, case.kind, answers, unread, draft.files) if is_saved else []
     shown = [*(extra or []), *(f for f in found if f.step == step.name)]
-    saved = submissions.drafts(db, case).get(step.name)
+    saved = drafts.saved(db, case).get(step.name)
     names = [s.name for s in questions.steps_for(case.kind)]
     place = names.index(step.name)
     return pages.render(
@@ -203,9 +203,9 @@ def save(
     request.state.labels = steps.labels(calls.questions(case.call), case.kind, read.answers, language)
     target = steps.press(found, case.kind, read, action)
     try:
-        revision = submissions.save_step(db, actor, case, step, steps.revision(form), read.answers, read.unread)
+        revision = drafts.save_step(db, actor, case, step, steps.revision(form), read.answers, read.unread)
     except StaleStep:
-        theirs = submissions.drafts(db, case)[step]
+        theirs = drafts.saved(db, case)[step]
         differing = changes.between(calls.questions(case.call), case.kind, theirs.answers, read.answers)
         return _step_page(request, case, found, actor, db, read, theirs.revision, 409, conflicts=differing)
     refusals = _files(form, found, case, actor, db, portal)

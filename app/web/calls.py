@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import calls, prints
+from app.domain import calls, prints, seals, statements
 from app.domain.errors import NotFound
 from app.domain.receipts import NON_BINDING, RULE
 from app.infra import pdf
@@ -35,6 +35,30 @@ def show(request: Request, code: str, actor: Public, db: Db) -> Response:
         rule=RULE,
         non_binding=NON_BINDING,
     )
+
+
+@router.get("/{code}/seal")
+def seal(request: Request, code: str, actor: Public, db: Db) -> Response:
+    """What the call held when it closed, signed, and how anyone checks it. Names and contents of nobody."""
+    call = calls.by_code(db, code)
+    made = seals.of_call(db, call)
+    return pages.render(
+        request,
+        "calls/seal.html",
+        call=call,
+        state=calls.state(call, calls.clock(db)),
+        questions=calls.questions(call),
+        said=made.body if made else None,
+        sealed_at=call.sealed_at,
+    )
+
+
+@router.get("/{code}/seal.json")
+def seal_document(code: str, actor: Public, db: Db) -> Response:
+    """The signed seal with the leaves of its tree, as `python -m app verify` and docs/verify.py check it."""
+    call = calls.by_code(db, code)
+    made = statements.canonical(seals.document(db, call))
+    return pages.download(made, "application/json", f"{call.code}-seal.json")
 
 
 @router.get("/{code}/form.pdf")

@@ -60,6 +60,7 @@ def _environment(language: str) -> Environment:
         "day": partial(times.day, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
+        "instant": datetime.fromisoformat,
         "size": partial(_size, language),
         "remaining": partial(_remaining, language),
         "integer": partial(format_decimal, locale=language),

@@ -1,6 +1,5 @@
 """/apply/{ref}/check, /receipts, /versions and /attachments: check and submit, what was submitted, its proof, its files."""
 
-import json
 import secrets
 import uuid
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, audit, calls, prints, questionnaire, submissions
+from app.domain import attachments, audit, calls, drafts, merkle, prints, questionnaire, seals, statements, submissions
 from app.domain.access import Actor
 from app.domain.errors import Forbidden, NotReady
 from app.domain.questionnaire import Questionnaire
@@ -30,10 +29,10 @@ def check(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
 
 def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status: int = 200) -> Response:
     questions = calls.questions(case.call)
-    draft = submissions.content(db, case)
-    found = submissions.check(db, case, draft)
+    draft = drafts.content(db, case)
+    found = drafts.check(db, case, draft)
     standing = submissions.standing(db, case, draft)
-    revision = submissions.drafts(db, case)
+    revision = drafts.saved(db, case)
     return pages.render(
         request,
         "apply/check.html",
@@ -45,7 +44,7 @@ def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status
         errors=[f for f in found if f.level == "error"],
         warnings=[f for f in found if f.level == "warning"],
         reasons=draft.reasons,
-        revision=revision[submissions.CHECK].revision if submissions.CHECK in revision else 0,
+        revision=revision[drafts.CHECK].revision if drafts.CHECK in revision else 0,
         rows=list(questionnaire.walk(questions, case.kind, draft.answers | draft.files)),
         label_of=_label_of(questions, case, draft.answers, pages.language_of(request)),
         key=secrets.token_urlsafe(18),
@@ -65,12 +64,12 @@ def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant,
     """Keep the reasons given for warnings."""
     case = submissions.load(db, actor, ref)
     reasons = {
-        name.removeprefix("reason:"): value.strip()[: submissions.REASON_LENGTH]
+        name.removeprefix("reason:"): value.strip()[: drafts.REASON_LENGTH]
         for name, value in steps.pairs(form)
         if name.startswith("reason:") and value.strip()
     }
     request.state.labels = {f"reason:{key}": key for key in reasons}
-    submissions.save_step(db, actor, case, submissions.CHECK, steps.revision(form), reasons, {})
+    drafts.save_step(db, actor, case, drafts.CHECK, steps.revision(form), reasons, {})
     return pages.redirect(f"/apply/{case.reference}/check")
 
 
@@ -110,11 +109,13 @@ def as_pdf(request: Request, ref: str, number: int, actor: Applicant, db: Db) ->
 
 @router.get("/receipts/{number}.json")
 def as_json(ref: str, number: int, actor: Applicant, db: Db) -> Response:
-    """The signed receipt, as `python -m app verify` checks it."""
+    """The signed receipt, once sealed with its proof, as `python -m app verify` checks it."""
     case = submissions.load(db, actor, ref)
-    kept = submissions.version(db, case, number).receipt
-    made = json.dumps({"receipt": kept.body, "jws": kept.jws}, ensure_ascii=False, indent=1)
-    return pages.download(made.encode(), "application/json", f"{case.reference}-v{number}-receipt.json")
+    version = submissions.version(db, case, number)
+    proof = seals.proof(db, case) if version.exemption_id is None else None
+    beside = {"proof": proof} if proof else {}
+    made = statements.canonical(statements.document(version.receipt.body, version.receipt.jws, **beside))
+    return pages.download(made, "application/json", f"{case.reference}-v{number}-receipt.json")
 
 
 @router.get("/receipts/{number}")
@@ -124,6 +125,7 @@ def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> R
     version = submissions.version(db, case, number)
     standing = submissions.standing(db, case)
     state = calls.state(case.call, calls.clock(db))
+    proof = seals.proof(db, case) if version.exemption_id is None else None
     return pages.render(
         request,
         "apply/receipt.html",
@@ -132,6 +134,8 @@ def show(request: Request, ref: str, number: int, actor: Applicant, db: Db) -> R
         standing=standing,
         state=state,
         said=version.receipt.body,
+        proof=proof,
+        leaf_hash=merkle.leaf(statements.canonical(proof["leaf"])) if proof else "",
     )
 
 

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import receipts, submissions, throttle
+from app.domain import heads, proofs, statements, submissions, throttle
 from app.infra import times
 from app.infra.i18n import N_, Message
 from app.web import pages
@@ -44,6 +44,18 @@ def _page(request: Request, verdict: str = "", outcome: str = "", **values: str)
     )
 
 
+@router.get("/heads")
+def heads_page(request: Request, actor: Public, db: Db) -> Response:
+    """The published heads of the audit trail, newest first: whoever keeps one sees later whether the trail was cut."""
+    return pages.render(request, "verify/heads.html", heads=heads.published(db))
+
+
+@router.get("/heads.json")
+def heads_document(actor: Public, db: Db) -> Response:
+    """The same, as signed documents."""
+    return Response(statements.canonical({"heads": heads.published(db)}), media_type="application/json")
+
+
 @router.post("")
 def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
     """Say whether the receipt is valid, or the pair known."""
@@ -63,7 +75,7 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
         document: Any = json.loads(_given(form))
     except (ValueError, RecursionError):
         return _page(request, Message(NOT_JSON).text(language), "invalid")
-    verdict = receipts.verify(document, portal.signer.jwks())
+    verdict = proofs.verify(document, portal.signer.jwks())
     return _page(request, verdict.sentence.text(language), verdict.outcome)
 
 

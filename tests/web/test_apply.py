@@ -224,7 +224,7 @@ def test_the_digest_on_the_receipt_is_that_of_the_content_handed_out(
     receipt = client.get(f"/apply/{case[0].reference}/receipts/1.json").json()
     answer = client.post("/api/v1/receipts/verify", json=receipt)
     assert answer.json()["outcome"] == "valid"
-    receipt["receipt"]["received_at"] = receipt["receipt"]["received_at"].replace("2026", "2025")
+    receipt["statement"]["received_at"] = receipt["statement"]["received_at"].replace("2026", "2025")
     assert client.post("/api/v1/receipts/verify", json=receipt).json()["outcome"] == "invalid"
     pdf = [client.get(f"/apply/{case[0].reference}/receipts/1.pdf").content for _ in range(2)]
     assert pdf[0] == pdf[1]

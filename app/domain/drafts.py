@@ -1,0 +1,115 @@
+"""The draft: what was last saved of each step, its files, and what a check of it finds. It counts for nothing until submitted."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Uuid, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, joinedload
+
+from app.domain import accounts, attachments, audit, calls, findings
+from app.domain.access import Actor
+from app.domain.accounts import Known
+from app.domain.errors import Forbidden, StaleStep
+from app.domain.findings import Finding
+from app.infra.i18n import N_, Message
+from app.models import Draft, Submission
+
+CHECK = "check"  # the step under which the reasons for warnings are kept
+REASON_LENGTH = 2000
+UNVERIFIED = N_(
+    "Nobody has signed in with this e-mail address yet, so it cannot receive the receipt. Invite this person as a "
+    "colleague and let them sign in once, or give the address that you sign in with."
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a draft holds now: answers over all steps, what could not be read, files, and reasons for warnings."""
+
+    answers: dict[str, Any]
+    unread: dict[str, Any]
+    files: dict[str, list[dict[str, Any]]]
+    reasons: dict[str, str]
+    saved_at: datetime | None
+
+
+def saved(db: Session, submission: Submission) -> dict[str, Draft]:
+    """What was last saved, by step."""
+    rows = db.scalars(select(Draft).where(Draft.submission_id == submission.id).options(joinedload(Draft.author)))
+    return {draft.step: draft for draft in rows}
+
+
+# One statement for all of a draft: the answers, unread texts and instants of its steps, and its live files in order.
+_CONTENT = select(
+    select(func.jsonb_object_agg(Draft.step, func.jsonb_build_array(Draft.answers, Draft.unread)))
+    .where(Draft.submission_id == bindparam("case"))
+    .scalar_subquery(),
+    select(func.max(Draft.saved_at)).where(Draft.submission_id == bindparam("case")).scalar_subquery(),
+    attachments.live_files(bindparam("case", type_=Uuid())).scalar_subquery(),
+)
+
+
+def content(db: Session, submission: Submission) -> Content:
+    """The draft of all steps together."""
+    steps, saved_at, files = db.execute(_CONTENT, {"case": submission.id}).one()
+    answers: dict[str, Any] = {}
+    unread: dict[str, Any] = {}
+    for step, (given, unreadable) in (steps or {}).items():
+        if step != CHECK:
+            answers |= given
+            unread |= unreadable
+    reasons = steps[CHECK][0] if steps and CHECK in steps else {}
+    return Content(answers, unread, attachments.by_question(files or []), reasons, saved_at)
+
+
+def save_step(
+    db: Session,
+    actor: Actor,
+    submission: Submission,
+    step: str,
+    revision: int,
+    answers: dict[str, Any],
+    unread: dict[str, Any],
+) -> int:
+    """Save one step, started from `revision` (0: none yet), and return its new revision. StaleStep if another was faster."""
+    if not actor.may_edit(submission):
+        raise Forbidden
+    values = {"answers": answers, "unread": unread, "saved_by": actor.person_id, "revision": revision + 1}
+    if revision == 0:
+        statement = insert(Draft).values(submission_id=submission.id, step=step, **values).on_conflict_do_nothing()
+        saved = db.scalar(statement.returning(Draft.revision))
+    else:
+        saved = db.scalar(
+            update(Draft)
+            .where(Draft.submission_id == submission.id, Draft.step == step, Draft.revision == revision)
+            .values(**values)
+            .returning(Draft.revision)
+            .execution_options(synchronize_session=False)
+        )
+    if saved is None:
+        raise StaleStep
+    audit.record(db, actor, "draft.saved", submission, step=step, revision=saved)
+    return int(saved)
+
+
+def contact(submission: Submission, draft: Content) -> str:
+    """The address given for the receipt; empty where none is given yet."""
+    question = calls.questions(submission.call).uses.get("contact_email", "")
+    return str(draft.answers.get(question) or "")
+
+
+def check(db: Session, submission: Submission, draft: Content, known: dict[str, Known] | None = None) -> list[Finding]:
+    """Everything that stands in the way of a submit (errors) or asks for a reason (warnings), in order of the form.
+
+    `known` tells of the contact's address where that was looked up already.
+    """
+    questions = calls.questions(submission.call)
+    found = findings.check(questions, submission.kind, draft.answers, draft.unread, draft.files)
+    address = contact(submission, draft)
+    if address and not (known or accounts.known(db, address))[address].is_verified:
+        question = questions.uses["contact_email"]
+        step = questions.step_of(question).name
+        found.append(Finding("error", "email_unverified", question, step, Message(UNVERIFIED, {})))
+    return found

@@ -1,0 +1,55 @@
+"""The Merkle tree of a seal, as in RFC 9162: its root, and the path that shows one leaf to be in it. Digests are hex."""
+
+import hashlib
+from typing import Any
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+def leaf(content: bytes) -> str:
+    """The digest of a leaf's bytes."""
+    return hashlib.sha256(b"\x00" + content).hexdigest()
+
+
+def _node(left: str, right: str) -> str:
+    return hashlib.sha256(b"\x01" + bytes.fromhex(left) + bytes.fromhex(right)).hexdigest()
+
+
+def _levels(leaves: list[str]) -> list[list[str]]:
+    """The tree from its leaves to its root; a node without a neighbour moves up as it is."""
+    levels = [leaves]
+    while len(below := levels[-1]) > 1:
+        above = [_node(*below[i : i + 2]) for i in range(0, len(below) - 1, 2)]
+        levels.append(above + below[len(above) * 2 :])
+    return levels
+
+
+def root(leaves: list[str]) -> str:
+    """The root over leaves in the order given; of none, the digest of nothing."""
+    return _levels(leaves)[-1][0] if leaves else EMPTY
+
+
+def path(leaves: list[str], index: int) -> list[str]:
+    """The neighbours on the way from leaf `index` to the root, the lowest first."""
+    found = []
+    for level in _levels(leaves)[:-1]:
+        beside = index ^ 1
+        if beside < len(level):
+            found.append(level[beside])
+        index //= 2
+    return found
+
+
+def root_from(leaf: str, index: int, size: int, path: list[Any]) -> str | None:
+    """The root that a leaf and its path lead to in a tree of `size` leaves; None when the path cannot be one."""
+    if not 0 <= index < size:
+        return None
+    found, rest, last = leaf, list(path), size - 1
+    while last > 0:
+        if index ^ 1 <= last:
+            if not rest:
+                return None
+            beside = rest.pop(0)
+            found = _node(beside, found) if index & 1 else _node(found, beside)
+        index, last = index // 2, last // 2
+    return None if rest else found
