@@ -7,7 +7,7 @@ STAMPS := .stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench assets messages lock clean
+.PHONY: help run test check bench assets wheel messages lock clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ bench: $(STAMPS)/test $(STAMPS)/assets $(STAMPS)/locales ## the load drivers of 
 
 assets: $(STAMPS)/assets ## build the front end
 
+wheel: $(STAMPS)/assets $(STAMPS)/locales ## the whole portal as one wheel in dist/
+	@rm -rf build dist && $(BIN)/python -m pip wheel -q --no-deps -w dist . && rm -rf build
+
 messages: $(STAMPS)/test ## collect sentences for the translators
 	$(BIN)/pybabel -q extract -F babel.cfg -k N_ --no-location --sort-output --project=eoi-portal -o locales/messages.pot .
 	for l in nl; do $(BIN)/pybabel -q update -N --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -w 120 -i locales/messages.pot -d locales -l $$l; done
@@ -40,7 +43,7 @@ lock: $(STAMPS)/venv ## resolve the dependencies anew, with hashes
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade --extra build --extra test -o requirements/test.txt
 
 clean: ## remove what was built; data stay
-	rm -rf .venv .stamps node_modules app/static
+	rm -rf .venv .stamps node_modules app/static build dist *.egg-info
 
 $(STAMPS)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3 $(MAKECMDGOALS)"; exit 1; }

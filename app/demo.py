@@ -4,7 +4,6 @@ import os
 import secrets
 from datetime import timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,12 +14,12 @@ from app.deps import Portal
 from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, submissions
 from app.domain.access import SYSTEM, Actor
 from app.infra import database, pdf
+from app.infra.places import place
 from app.models import Call, Person
 from app.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
-CALL = ROOT / "calls" / "aigf-eoi.yaml"
-SAMPLES = ROOT / "calls" / "samples" / "aigf-eoi.yaml"
+CALL = place("calls") / "aigf-eoi.yaml"
+SAMPLES = place("calls") / "samples" / "aigf-eoi.yaml"
 REHEARSAL = "aigf-rehearsal"
 COMPANY, STATE = "company@demo.example", "ministry@demo.example"
 STAFF = {"reviewer@demo.example": "reviewer", "coordinator@demo.example": "coordinator", "admin@demo.example": "admin"}

@@ -35,6 +35,8 @@ EVENTS = {
     "submission.withdrawn": N_("withdrew a submission"),
 }
 DETAILS = {
+    "question": N_("question"),
+    "step": N_("page"),
     "call": N_("call"),
     "events": N_("lines"),
     "reason": N_("reason"),
@@ -48,14 +50,12 @@ DETAILS = {
     "message": N_("mail"),
     "organisation": N_("organisation"),
     "person": N_("person"),
-    "question": N_("question"),
     "revision": N_("times saved"),
     "role": N_("role"),
     "rows": N_("rows"),
     "scopes": N_("scopes"),
     "sha256": N_("SHA-256"),
     "state": N_("member state"),
-    "step": N_("page"),
     "version": N_("version"),
 }
 OUTCOMES = {

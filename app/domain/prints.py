@@ -133,6 +133,6 @@ def dossier(
         "title": translate(language, DOSSIER, reference=said["reference"], version=said["version"]),
         "subtitle": said["title"],
         "sections": sections,
-        "warnings_title": translate(language, N_("Warnings and reasons")),
+        "warnings_title": translate(language, N_("Remarks and reasons")),
         "warnings": warnings,
     }

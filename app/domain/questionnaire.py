@@ -154,6 +154,10 @@ class Questionnaire:
         """The page on which a top-level question stands."""
         return self._places[question][0]
 
+    def has(self, name: str) -> bool:
+        """Whether there is a top-level question of this name."""
+        return name in self._places
+
     def question(self, name: str) -> Question:
         """A top-level question."""
         return self._places[name][1]

@@ -87,7 +87,7 @@ def columns(questions: Questionnaire) -> tuple[Column, ...]:
         *facts,
         Column("received_at", "instant", Message(N_("Received"), {}), Version.received_at),
         Column("version", "integer", Message(N_("Version"), {}), Version.number),
-        Column("warnings", "integer", Message(N_("Warnings"), {}), func.jsonb_array_length(Version.findings)),
+        Column("warnings", "integer", Message(N_("Remarks"), {}), func.jsonb_array_length(Version.findings)),
         Column("is_consented", "yes_no", Message(N_("To EuroHPC"), {}), Version.is_consented),
         Column("is_withdrawn", "yes_no", Message(N_("Withdrawn"), {}), cast(access.is_withdrawn, Boolean)),
     )

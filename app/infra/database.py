@@ -1,7 +1,6 @@
 """The way to PostgreSQL: an engine with our habits, whether it is ready, and what the connected role could do."""
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from alembic.config import Config
@@ -10,7 +9,9 @@ from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-MIGRATIONS = Path(__file__).parents[2] / "migrations"
+from app.infra.places import place
+
+MIGRATIONS = place("migrations")
 POOL = 20  # connections a process keeps; as many more in a rush
 PATIENCE = 10  # seconds to wait for a free connection, or for the server to answer
 POWERS = {

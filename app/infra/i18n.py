@@ -4,11 +4,12 @@ import gettext
 import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any
 
+from app.infra.places import place
+
 LANGUAGES = ("nl", "en")
-LOCALES = Path(__file__).resolve().parents[2] / "locales"
+LOCALES = place("locales")
 
 
 def N_(msgid: str) -> str:  # noqa: N802  (the name by which translators' tools know it)

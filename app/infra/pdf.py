@@ -3,15 +3,15 @@
 import json
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
 
 import typst
 
-ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = ROOT / "templates" / "pdf"
-FONTS = ROOT / "app" / "static" / "pdf-fonts"
+from app.infra.places import place
+
+TEMPLATES = place("templates") / "pdf"
+FONTS = place("static") / "pdf-fonts"
 Template = Literal["receipt", "blank_form", "dossier"]
 
 _lock = Lock()  # a compiler is used by one thread at a time

@@ -15,6 +15,11 @@ def brussels(at: datetime, language: str, seconds: bool = False) -> str:
     return f"{format_datetime(local, pattern, locale=language)} {local.tzname()}"
 
 
+def day(at: datetime, language: str) -> str:
+    """`20 June 2027`, the day in Brussels."""
+    return format_datetime(at.astimezone(BRUSSELS), "d MMMM y", locale=language)
+
+
 def utc(at: datetime, language: str, seconds: bool = False) -> str:
     """`20 June 2027, 15:00 UTC`."""
     pattern = "d MMMM y, HH:mm:ss" if seconds else "d MMMM y, HH:mm"

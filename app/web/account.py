@@ -20,6 +20,11 @@ router = APIRouter(prefix="/account")
 
 BROWSER = "browser"
 ROLES = ("owner", "editor", "viewer")
+SIGNS = (
+    (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari")),
+    (("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Mac OS", "macOS"))
+    + (("Linux", "Linux"),),
+)
 
 EMAIL_WRONG = N_("Give an e-mail address such as name@example.eu.")
 NAME_MISSING = N_("Give the name of the organisation as it stands in the register.")
@@ -101,7 +106,12 @@ def end_session(sign_in_id: uuid.UUID, form: pages.Form, actor: Applicant, db: D
 @router.get("")
 def overview(request: Request, actor: Applicant, db: Db) -> Response:
     """Who I am, my organisations, where I am signed in."""
-    return pages.render(request, "account/overview.html", sessions=sign_ins.live(db, actor))
+    return pages.render(request, "account/overview.html", sessions=sign_ins.live(db, actor), browser=_browser)
+
+
+def _browser(agent: str) -> str:
+    """`Firefox, Windows`, by the names that browsers give themselves; each also names those it descends from."""
+    return ", ".join(next((name for sign, name in signs if sign in agent), "") for signs in SIGNS).strip(", ")
 
 
 @router.post("")

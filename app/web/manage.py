@@ -1,22 +1,25 @@
 """/manage: calls and counts, people, keys, the audit trail, submit attempts, outgoing mail."""
 
 import uuid
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, calls, glossary, identifiers, keys, oversight
+from app.domain import accounts, calls, glossary, identifiers, keys, oversight, submissions
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
 from app.domain.errors import Invalid
+from app.domain.questionnaire import Questionnaire
 from app.infra.i18n import N_, Message, sort_key
 from app.web import pages
 from app.web.guards import Admin, Coordinator, Reviewer
 
 router = APIRouter(prefix="/manage")
 
+CHECK_PAGE = N_("Check page")
 WRONG_PERSON = N_("Give an e-mail address and a role.")
 WRONG_STATE = N_("Give a member state, the name of the authority, and an e-mail address.")
 WRONG_KEY = N_("Give the key a name, and choose at least one call and one scope.")
@@ -138,10 +141,32 @@ def audit_trail(
         "manage/audit.html",
         listing=listing,
         names=_event_names(request, db),
+        told=partial(
+            _told, {call.code: calls.questions(call) for call in calls.all_calls(db)}, pages.language_of(request)
+        ),
         person=values[0],
         reference=values[1],
         name=values[2],
     )
+
+
+def _told(forms: dict[str, Questionnaire], language: str, line: oversight.Line) -> list[tuple[str, str, bool]]:
+    """The details of a line as words and value, and whether the value is a code that machines made."""
+    form = forms.get(line.call or "")
+    told, order = [], list(glossary.DETAILS)
+    for name, value in sorted(line.event.detail.items(), key=lambda d: order.index(d[0]) if d[0] in order else 99):
+        words = None
+        if name == "role":
+            words = glossary.words("role", value, language)
+        elif name == "step" and value == submissions.CHECK:
+            words = Message(CHECK_PAGE).text(language)
+        elif name == "step" and form and (step := form.step(value)):
+            words = step.title[language]
+        elif name == "question" and form and form.has(value):
+            words = form.question(value).label[language]
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        told.append((glossary.words("detail", name, language), words or shown, words is None))
+    return told
 
 
 def _event_names(request: Request, db: Db) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import cache, partial
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
@@ -28,10 +27,10 @@ from app.domain import audit, glossary
 from app.domain.access import ANONYMOUS
 from app.domain.errors import CrossSite, Refused
 from app.infra import i18n, times
+from app.infra.places import place
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-TEMPLATES = ROOT / "templates"
-STATIC = ROOT / "app" / "static"
+TEMPLATES = place("templates")
+STATIC = place("static")
 MACROS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
 MAX_FIELDS = 20_000
 MAX_FILES = 20
@@ -59,6 +58,7 @@ def _environment(language: str) -> Environment:
         "named": partial(glossary.words, language=language),
         "brussels": partial(times.brussels, language=language),
         "utc": partial(times.utc, language=language),
+        "day": partial(times.day, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
         "instant": datetime.fromisoformat,

@@ -148,4 +148,4 @@ def _shown(path: Path) -> dict[str, Any]:
     lines = [
         (line, pages.own_path(urlsplit(line).path) if line.startswith("http") else None) for line in words.splitlines()
     ]
-    return {"to": mail["To"], "subject": mail["Subject"], "date": mail["Date"], "lines": lines}
+    return {"to": mail["To"], "subject": mail["Subject"], "date": mail["Date"].datetime, "lines": lines}

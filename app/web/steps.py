@@ -2,6 +2,7 @@
 
 import uuid
 from collections import OrderedDict
+from functools import cached_property
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -157,11 +158,20 @@ class Fields:
         return {"choice": "radios", "yes_no": "radios", "choices": "checkboxes"}.get(question.kind, question.kind)
 
     def title_of_item(self, question: Question, path: str, number: int) -> str:
-        """`Member 2: Delta BV`: the first text answered names the item."""
+        """`Member 2: Delta BV`: the first text or choice answered names the item."""
         item = self.value(f"{path}-{number}") or {}
-        name = next((v for v in item.values() if isinstance(v, str) and v), "")
+        naming = (q for q in self.asked(question) if q.kind in ("text", "choice") and item.get(q.name))
+        name = next((q.show(item[q.name], self.language) for q in naming), "")
         word = question.item.get(self.language) or question.item["en"]
         return f"{word[:1].upper()}{word[1:]} {number + 1}" + (f": {name}" if name else "")
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return labels(self.questions, self.kind, self.read.answers, self.language)
+
+    def label(self, path: str) -> str:
+        """What the field at a path is called."""
+        return self._labels.get(path, path)
 
     @property
     def accept(self) -> str:
