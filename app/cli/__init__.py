@@ -7,6 +7,8 @@ from app.cli import calls, people, proof, serving
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(serving.serve)
 app.command()(serving.migrate)
+app.command()(serving.backup)
+app.command()(serving.restore)
 calls.app.command("seal")(proof.seal)
 app.add_typer(calls.app, name="call")
 app.add_typer(people.staff, name="staff")

@@ -1,12 +1,14 @@
-"""`serve` and `migrate`: how the portal and its database come up."""
+"""`serve`, `migrate`, `backup` and `restore`: how the portal comes up, is kept safe and comes back."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app import backup as safekeeping
 from app import server
-from app.cli.terminal import refuse
+from app.cli.terminal import Json, refuse, say
 from app.settings import Settings, SettingsRefused
 
 
@@ -31,3 +33,28 @@ def migrate(check: Annotated[bool, typer.Option("--check", help="Only say whethe
         if not server.is_at_head(urls.owner):
             refuse("The database is not at the newest revision. Run: python -m app migrate")
         typer.echo("The database is at the newest revision.")
+
+
+def backup(folder: Path, as_json: Json = False) -> None:
+    """Everything into a new folder: database, files, keys, manifest. Example: python -m app backup /srv/backup/monday"""
+    settings = Settings.from_env(os.environ, demo=True)
+    try:
+        said = safekeeping.save(settings, folder)
+    except safekeeping.BackupFailed as failure:
+        refuse(str(failure))
+    line = f"Kept {said['versions']} versions, {said['files']['count']} files and {said['audit']['count']} audit lines."
+    say(said, as_json, line)
+
+
+def restore(folder: Path, as_json: Json = False) -> None:
+    """Bring a backup back and prove it whole. Example: DATA=/srv/eoi-new python -m app restore /srv/backup/monday"""
+    settings = Settings.from_env(os.environ, demo=True)
+    try:
+        said = safekeeping.restore(settings, folder)
+    except safekeeping.BackupFailed as failure:
+        refuse(str(failure))
+    line = (
+        f"Whole: {said['versions']} versions, {said['files']['count']} files, the audit trail leads to its head of "
+        f"{said['at']}, {len(said['seals'])} seals have their roots, every invariant holds."
+    )
+    say(said, as_json, line)

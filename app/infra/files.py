@@ -79,6 +79,10 @@ class FileStore:
         """Where a kept file lies, for responses that stream it with ranges."""
         return self._place(sha256)
 
+    def names(self) -> Iterator[str]:
+        """The digests of all kept files."""
+        return (path.name for path in self.folder.glob("??/*") if len(path.name) == 64)
+
     def digest(self, sha256: str) -> tuple[str, int] | None:
         """The digest and size of the bytes kept under a digest, read anew; None when there are none."""
         try:
