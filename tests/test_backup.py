@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from tests.journeys.served import serving
 
 
 @pytest.fixture(scope="module")
-def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup of the demonstration while it serves."""
     folder = tmp_path_factory.mktemp("served")
     with serving(folder) as served:
@@ -23,7 +22,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert done.stdout.startswith("Kept 12 versions, 2 files and ")
         again = served.run("backup", str(folder / "backup"))
         assert (again.returncode, "is not empty" in again.stderr) == (1, True)
-    yield folder / "backup"
+    return folder / "backup"
 
 
 def settings(folder: Path) -> Settings:
