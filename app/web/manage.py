@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, calls, glossary, identifiers, keys, oversight, submissions
+from app.domain import accounts, calls, drafts, glossary, identifiers, keys, oversight
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
 from app.domain.errors import Invalid
@@ -158,7 +158,7 @@ def _told(forms: dict[str, Questionnaire], language: str, line: oversight.Line) 
         words = None
         if name == "role":
             words = glossary.words("role", value, language)
-        elif name == "step" and value == submissions.CHECK:
+        elif name == "step" and value == drafts.CHECK:
             words = Message(CHECK_PAGE).text(language)
         elif name == "step" and form and (step := form.step(value)):
             words = step.title[language]
