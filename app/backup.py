@@ -74,17 +74,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, Any]:
     if said.get("format") != FORMAT or said["dump_sha256"] != _digest(folder / DUMP):
         raise BackupFailed(f"{folder / DUMP} is not the dump that the manifest tells of. Take another backup.")
     _require_empty(settings)
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in (folder / "data").iterdir() if (folder / "data").exists() else ():
-        if path.is_dir():
-            shutil.copytree(path, settings.data / path.name)
-        else:
-            shutil.copy2(path, settings.data / path.name)
-    found = _copied(FileStore(folder / "files"), server.file_store(settings))
-    if found != said["files"]:
-        raise BackupFailed(
-            f"The backup holds {found['count']} files and its manifest tells of {said['files']['count']}."
-        )
+    _bring_data(settings, folder, said)
     with _programs(settings) as (urls, programs):
         engine = database.engine(urls.owner)
         if database.revision(engine) is not None:
@@ -104,6 +94,21 @@ def restore(settings: Settings, folder: Path) -> dict[str, Any]:
             _prove(db, settings, said)
         engine.dispose()
     return said
+
+
+def _bring_data(settings: Settings, folder: Path, said: dict[str, Any]) -> None:
+    """What lies in DATA beside the database: keys, mails, and the files, each with its digest checked."""
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder / "data").iterdir() if (folder / "data").exists() else ():
+        if path.is_dir():
+            shutil.copytree(path, settings.data / path.name)
+        else:
+            shutil.copy2(path, settings.data / path.name)
+    found = _copied(FileStore(folder / "files"), server.file_store(settings))
+    if found != said["files"]:
+        raise BackupFailed(
+            f"The backup holds {found['count']} files and its manifest tells of {said['files']['count']}."
+        )
 
 
 def _said(db: Session) -> dict[str, Any]:
