@@ -56,6 +56,7 @@ DETAILS = {
     "scopes": N_("scopes"),
     "sha256": N_("SHA-256"),
     "state": N_("member state"),
+    "until": N_("until"),
     "version": N_("version"),
 }
 OUTCOMES = {

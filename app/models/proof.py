@@ -65,6 +65,7 @@ class DeadlineChange(Base):
 
     proposer: Mapped[Person] = relationship(foreign_keys=[proposed_by])
     confirmer: Mapped[Person | None] = relationship(foreign_keys=[confirmed_by])
+    dropper: Mapped[Person | None] = relationship(foreign_keys=[dropped_by])
 
     __table_args__ = (
         CheckConstraint("confirmed_by <> proposed_by", name="deadline_change_needs_two_people"),
@@ -101,6 +102,7 @@ class Exemption(Base):
     submission: Mapped[Submission] = relationship()
     proposer: Mapped[Person] = relationship(foreign_keys=[proposed_by])
     confirmer: Mapped[Person | None] = relationship(foreign_keys=[confirmed_by])
+    dropper: Mapped[Person | None] = relationship(foreign_keys=[dropped_by])
 
     __table_args__ = (
         CheckConstraint("confirmed_by <> proposed_by", name="exemption_needs_two_people"),
