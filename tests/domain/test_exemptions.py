@@ -161,7 +161,9 @@ def test_a_withdrawn_case_stays_withdrawn_and_is_not_restored_by_an_exceptional_
     version = make.send(db, actor, case, signer)  # the very words that were withdrawn
     assert (version.number, version.exemption_id is not None) == (2, True)
     standing = submissions.standing(db, case)
-    assert (standing.state, standing.exceptional, standing.repeated) == ("withdrawn", version, version)
+    assert standing.exceptional is standing.repeated
+    assert standing.exceptional is not None
+    assert (standing.state, standing.exceptional.id) == ("withdrawn", version.id)
     assert refused(db, lambda: withdrawals.restore(db, actor, case, make.ISSUER)) is CallClosed
     assert verification.run(db) == []
 
@@ -174,8 +176,8 @@ def test_a_second_press_gives_the_same_exceptional_version_and_a_change_gives_th
     assert make.send(db, actor, case, signer).number == 1, "the sealed words once more are not a second version"
     change(db, case, actor)
     first = make.send(db, actor, case, signer, "key")
-    assert make.send(db, actor, case, signer, "key") is first
-    assert make.send(db, actor, case, signer, "another key") is first
+    assert make.send(db, actor, case, signer, "key").id == first.id
+    assert make.send(db, actor, case, signer, "another key").id == first.id
     change(db, case, actor, "Changed again")
     assert [make.send(db, actor, case, signer).number, first.number] == [3, 2]
     standing = submissions.standing(db, case)

@@ -195,7 +195,7 @@ def test_an_exemption_takes_two_coordinators_and_lets_the_applicant_submit_once_
         page = plain(client.get(apply + path).text)
         assert f"You alone may still submit, until {until}" in page, path
     mine = plain(client.get("/apply").text)
-    assert f"for you alone until {until}" in mine
+    assert f"for you alone until 20 June {next_year(db)}, 17:00 CEST 20 June {next_year(db)}, 15:00 UTC" in mine
     tasks = client.get(apply).text
     assert "withdrawal" not in tasks
     assert (
