@@ -22,7 +22,7 @@ from app.deps import Portal
 from app.domain import audit, submissions
 from app.domain.errors import CrossSite, Invalid, NotFound, NotReady, Refused, TooLarge, refusal_of
 from app.infra.i18n import N_
-from app.web import account, apply, calls, manage, pages, receipts, review, site, verify
+from app.web import account, apply, calls, deadlines, manage, pages, receipts, review, site, verify
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def create_app(portal: Portal) -> FastAPI:
     """The whole portal over what `portal` holds open."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan, redirect_slashes=False)
     app.state.portal = portal
-    for room in (site, calls, receipts, apply, review, manage, account, verify):
+    for room in (site, calls, receipts, apply, review, manage, deadlines, account, verify):
         app.include_router(room.router)
     api = create_api()
     api.state.portal = portal

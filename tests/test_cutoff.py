@@ -88,6 +88,16 @@ def press_submit(portal: Portal, actor: Any, reference: str, key: str) -> str:
     return "accepted"
 
 
+def until_somebody_waits(cluster: Cluster, name: str) -> None:
+    """Return once a session of the database is seen to wait for a lock."""
+    engine = create_engine(database.sqlalchemy_url(cluster.superuser_url(name)))
+    seen = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+    with engine.connect() as watcher:
+        while not watcher.execute(seen).scalar_one():
+            watcher.rollback()
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("opens", "closes", "accepted"),
     [
@@ -323,18 +333,35 @@ def test_a_submit_that_waits_for_the_lock_is_judged_by_the_clock_after_the_wait(
         holder.execute(text("select 1 from call where code = :c for update"), {"c": code})
         holder.execute(text("update call set closes_at = clock_timestamp() where code = :c"), {"c": code})
         waiting = pool.submit(press_submit, portal, actor, reference, "key")
-        seeing = create_engine(database.sqlalchemy_url(cluster.superuser_url(database_of(portal))))
-        with seeing.connect() as watcher:  # until the submit is seen to wait
-            while not watcher.execute(
-                text(
-                    "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-                )
-            ).scalar_one():
-                watcher.rollback()
-        seeing.dispose()
+        until_somebody_waits(cluster, database_of(portal))
         holder.commit()
         assert waiting.result() == "call_closed"
     engine.dispose()
     with portal.sessions.begin() as db:
         assert db.scalar(select(Call).where(Call.code == code)) is not None
         assert db.execute(text("select count(*) from version")).scalar_one() == 0
+
+
+@pytest.mark.committed
+def test_a_resubmit_in_flight_and_the_seal_do_not_wait_for_each_other(
+    committed_portal: Portal, cluster: Cluster
+) -> None:
+    portal = committed_portal
+    code = publish(portal, cluster)
+    ((actor, reference),) = prepare(portal, code, 1)
+    assert press_submit(portal, actor, reference, "first") == "accepted"
+    with portal.sessions.begin() as db:
+        changed = {"title": "Changed", "contact_email": actor.email}
+        make.fill(db, actor, submissions.load(db, actor, reference), changed)
+    set_window(portal, cluster, code, -0.001)
+    engine = create_engine(database.sqlalchemy_url(cluster.owner_url(database_of(portal))))
+    with engine.connect() as sealer, ThreadPoolExecutor(1) as pool:
+        wanted = sealer.execute(text("select id from call where code = :c for update"), {"c": code}).scalar_one()
+        waiting = pool.submit(press_submit, portal, actor, reference, "second")
+        until_somebody_waits(cluster, database_of(portal))
+        sealer.execute(text("select seal_call(:id)"), {"id": wanted})
+        sealer.commit()
+        assert waiting.result() == "call_closed"
+    engine.dispose()
+    with portal.sessions.begin() as db:
+        assert db.execute(text("select count(*) from leaf")).scalar_one() == 1

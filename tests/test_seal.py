@@ -13,7 +13,18 @@ from sqlalchemy.orm import Session
 
 from app import background
 from app.deps import Portal
-from app.domain import erasure, heads, merkle, proofs, seals, statements, submissions, verification, withdrawals
+from app.domain import (
+    erasure,
+    heads,
+    merkle,
+    proofs,
+    seals,
+    statements,
+    submissions,
+    verification,
+    versions,
+    withdrawals,
+)
 from app.domain.access import SYSTEM
 from app.domain.errors import CallNotClosed, CallSealed, CallStillOpen, LastOwner, refusal_of
 from app.infra import clock
@@ -130,12 +141,12 @@ def test_a_receipt_with_its_proof_is_checked_against_the_seal(db: Session, signe
     call, _ = sealed(db, signer)
     jwks, seal = signer.jwks(), seals.document(db, call)
     for leaf in seals.manifest(db, call):
-        versions = submissions.versions(db, leaf.submission)
-        for version in versions:
+        every = versions.of_submission(db, leaf.submission)
+        for version in every:
             kept = version.receipt
             given = statements.document(kept.body, kept.jws, proof=seals.proof(db, leaf.submission))
             verdict = proofs.verify(given, jwks, seal)
-            wanted = proofs.INCLUDED if version is versions[-1] else proofs.REPLACED
+            wanted = proofs.INCLUDED if version is every[-1] else proofs.REPLACED
             assert (verdict.outcome, verdict.sentence.msgid) == ("valid", wanted)
 
 

@@ -1,16 +1,20 @@
-"""`call`: check and publish call files, list and show calls."""
+"""`call`: check and publish call files, list and show calls, move a deadline by two people."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.cli.terminal import Json, opened, refuse, say
-from app.domain import callfile, calls
+from app.domain import accounts, callfile, calls, deadlines, oversight
+from app.domain.access import Actor
 from app.infra import times
-from app.models import Call
+from app.models import Call, DeadlineChange
+from app.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Call files and calls.")
 
@@ -69,6 +73,68 @@ def instant(text: str, now: datetime) -> datetime:
     if at.tzinfo is None:
         refuse(f"'{text}' has no zone. Write 2027-06-20T17:00+02:00.", 2)
     return at.astimezone(UTC)
+
+
+By = Annotated[str, typer.Option(help="E-mail of the coordinator who does this.")]
+
+
+@app.command("deadline")
+def propose_deadline(
+    code: str,
+    to: Annotated[str, typer.Option(help="Instant with zone, or +N minutes|hours|days from now.")],
+    reason: Annotated[str, typer.Option(help="In English, for everybody to read.")],
+    reason_nl: Annotated[str, typer.Option(help="The same in Dutch.")],
+    by: By,
+    as_json: Json = False,
+) -> None:
+    """Propose another deadline; a second coordinator confirms it with `call confirm`.
+
+    Example: python -m app call deadline aigf-eoi --to 2027-06-21T17:00+02:00 --reason "The sign-in service was down."
+    --reason-nl "De inlogdienst lag eruit." --by coordinator@rvo.example
+    """
+    with opened() as db:
+        call, actor = calls.by_code(db, code), _coordinator(db, by)
+        change = deadlines.propose(db, actor, call, instant(to, calls.clock(db)), {"en": reason, "nl": reason_nl})
+        new = times.brussels_and_utc(change.closes_to, "en")
+        line = (
+            f"Proposed for {code}: closes {new}. Another coordinator must confirm it: python -m app call confirm {code}"
+        )
+        say(_as_change(call, change), as_json, line)
+
+
+@app.command("confirm")
+def confirm_deadline(code: str, by: By, as_json: Json = False) -> None:
+    """Confirm the deadline that another coordinator proposed. Example: python -m app call confirm aigf-eoi --by jo@rvo.example"""
+    with opened() as db:
+        call, actor = calls.by_code(db, code), _coordinator(db, by)
+        waiting = deadlines.pending(db, call)
+        if waiting is None:
+            refuse(f"No change of the deadline of {code} waits to be confirmed.")
+        base_url = Settings.from_env(os.environ, demo=True).base_url
+        change = deadlines.confirm(db, actor, call, waiting.id, base_url)
+        told = oversight.deliveries(db, [change])[change.id]["waiting"]
+        line = f"{code} now closes {times.brussels_and_utc(call.closes_at, 'en')}. Mails queued: {told}."
+        say(_as_change(call, change) | {"mails": told}, as_json, line)
+
+
+def _coordinator(db: Session, email: str) -> Actor:
+    person = accounts.find_person(db, email)
+    actor = accounts.actor_for(db, person) if person else None
+    if actor is None or not actor.is_staff("coordinator"):
+        refuse(f"{email} is no coordinator.")
+    return actor
+
+
+def _as_change(call: Call, change: DeadlineChange) -> dict[str, Any]:
+    return {
+        "code": call.code,
+        "change": str(change.id),
+        "from": times.iso(change.closes_from),
+        "to": times.iso(change.closes_to),
+        "reason": change.reason,
+        "proposed_at": times.iso(change.proposed_at),
+        "confirmed_at": times.iso(change.confirmed_at) if change.confirmed_at else None,
+    }
 
 
 def _as_data(call: Call) -> dict[str, Any]:

@@ -94,3 +94,18 @@ def dossiers(actor: Actor) -> Select[Submission, Version]:
         in_scope = true() if actor.kind == "system" else Call.code.in_(actor.call_codes)
         return found.where(in_scope, ~is_withdrawn, Version.is_consented)
     return found.where(true() if actor.is_staff() else Submission.id.is_(None))
+
+
+def exceptional_versions(actor: Actor) -> Select[Submission, Version]:
+    """Each submission with the last version that an exemption let in, outside the sealed set: for staff alone."""
+    last = (
+        select(func.max(Version.number))
+        .where(Version.submission_id == Submission.id, Version.exemption_id.is_not(None))
+        .correlate(Submission)
+        .scalar_subquery()
+    )
+    return (
+        select(Submission, Version)
+        .join(Version, and_(Version.submission_id == Submission.id, Version.number == last))
+        .where(true() if actor.is_staff() else Submission.id.is_(None))
+    )

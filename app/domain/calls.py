@@ -124,7 +124,8 @@ def counts(db: Session, call: Call) -> Counts:
         .where(Submission.call_id == call.id, Submission.id.in_(touched))
         .group_by(Submission.kind)
     )
-    sent = select(Version.submission_id).distinct()
+    in_time = (Version.call_id == call.id, Version.exemption_id.is_(None))
+    sent = select(Version.submission_id).where(*in_time).distinct()
     submitted = db.execute(
         select(Submission.kind, func.count())
         .where(Submission.call_id == call.id, Submission.id.in_(sent), ~is_withdrawn)
@@ -138,12 +139,10 @@ def counts(db: Session, call: Call) -> Counts:
             select(func.count()).select_from(Submission).where(Submission.call_id == call.id, is_withdrawn)
         )
         or 0,
-        last_received_at=db.scalar(select(func.max(Version.received_at)).where(Version.call_id == call.id)),
+        last_received_at=db.scalar(select(func.max(Version.received_at)).where(*in_time)),
         per_day=[
             (at, number)
-            for at, number in db.execute(
-                select(day, func.count()).where(Version.call_id == call.id).group_by(day).order_by(day)
-            )
+            for at, number in db.execute(select(day, func.count()).where(*in_time).group_by(day).order_by(day))
         ],
     )
 

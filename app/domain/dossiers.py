@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import access, audit, calls, references
@@ -27,21 +27,25 @@ def require_closed(db: Session, call: Call) -> None:
 
 
 def load(db: Session, actor: Actor, reference: str, number: int | None = None) -> tuple[Submission, Version]:
-    """A dossier for staff or an export client, the standing version or an earlier one; its reading is put on record.
+    """A dossier for staff or an export client, the standing version or another one; its reading is put on record.
 
-    NotFound when the actor may not see it; CallNotClosed before the cutoff to those who may see it afterwards.
+    Versions that an exemption let in are for staff alone, who get the last of them where nothing else stands. NotFound when the actor may not see it; CallNotClosed before the cutoff to those who may see it afterwards.
     """
     wanted = references.normalised(reference)
-    found = db.execute(access.dossiers(actor).where(Submission.reference == wanted)).one_or_none()
+    by_reference = Submission.reference == wanted
+    found = (
+        db.execute(access.dossiers(actor).where(by_reference)).one_or_none()
+        or db.execute(access.exceptional_versions(actor).where(by_reference)).one_or_none()
+    )
     if found is None:
         _refuse_early(db, actor, wanted)
         raise NotFound
     submission, version = found
     if number is not None and number != version.number:
-        earlier = db.scalar(select(Version).where(Version.submission_id == submission.id, Version.number == number))
-        if earlier is None:
+        other = next((v for v in all_versions(db, actor, submission) if v.number == number), None)
+        if other is None:
             raise NotFound
-        version = earlier
+        version = other
     audit.record(db, actor, "dossier.read", submission, version=version.number)
     return submission, version
 
@@ -56,7 +60,7 @@ def _refuse_early(db: Session, actor: Actor, reference: str | None) -> None:
 def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Submission, dict[str, Any]]:
     """A file of a dossier by its digest, only if one of the dossier's versions holds it; its reading is put on record."""
     submission, _ = load(db, actor, reference)
-    for version in earlier_versions(db, submission):
+    for version in all_versions(db, actor, submission):
         for file in version.files:
             if file["sha256"] == sha256:
                 audit.record(db, actor, "attachment.read", submission, sha256=sha256)
@@ -64,12 +68,13 @@ def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Sub
     raise NotFound
 
 
-def earlier_versions(db: Session, submission: Submission) -> list[Version]:
-    """All versions of a submission, the newest first."""
+def all_versions(db: Session, actor: Actor, submission: Submission) -> list[Version]:
+    """The versions of a submission that the actor may read, the newest first: exceptional ones are for staff alone."""
+    readable = true() if actor.is_staff() else Version.exemption_id.is_(None)
     return list(
         db.scalars(
             select(Version)
-            .where(Version.submission_id == submission.id)
+            .where(Version.submission_id == submission.id, readable)
             .options(joinedload(Version.receipt), joinedload(Version.submitter))
             .order_by(Version.number.desc())
         )

@@ -217,6 +217,7 @@ SQLSTATES: dict[str, type[Refused]] = {
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
     "submission_is_withdrawn_once": AlreadyWithdrawn,
+    "call_opens_before_it_closes": DeadlineRefused,
     "deadline_change_needs_two_people": NeedsSecondPerson,
     "deadline_change_has_a_reason": ReasonMissing,
     "one_deadline_change_at_a_time": ProposalPending,

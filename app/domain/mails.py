@@ -9,9 +9,19 @@ from sqlalchemy.orm import Session
 
 from app.domain import outbox
 from app.domain.accounts import known
+from app.domain.outbox import Mail
 from app.infra.i18n import N_, translate
 from app.infra.times import brussels_and_utc
-from app.models import Call, Person, Submission, Version, Withdrawal
+from app.models import (
+    Call,
+    DeadlineChange,
+    Exemption,
+    Membership,
+    Person,
+    Submission,
+    Version,
+    Withdrawal,
+)
 
 RECEIVED_SUBJECT = N_("Received: %(reference)s, version %(number)s")
 RECEIVED_TEXT = N_(
@@ -19,6 +29,14 @@ RECEIVED_TEXT = N_(
     "Reference: %(reference)s\nVersion: %(number)s\nReceived: %(received)s\nSHA-256 of the content: %(digest)s\n\n"
     "The receipt, with the SHA-256 of each file, as page, PDF and signed JSON:\n%(link)s\n\n"
     "You can change and resubmit it until %(closes)s. The last version received before then counts.\n"
+    "An expression of interest is not an application: no rights follow from it and no decision is taken on it.\n"
+)
+EXCEPTIONAL_TEXT = N_(
+    "What you submitted was received exceptionally, outside the sealed set: the call had closed, and the sealed set does "
+    "not change.\n\n"
+    "Reference: %(reference)s\nVersion: %(number)s\nReceived: %(received)s\nSHA-256 of the content: %(digest)s\n\n"
+    "The receipt, with the SHA-256 of each file, as page, PDF and signed JSON:\n%(link)s\n\n"
+    "You can change and resubmit it until %(closes)s.\n"
     "An expression of interest is not an application: no rights follow from it and no decision is taken on it.\n"
 )
 WITHDRAWN_SUBJECT = N_("Withdrawn: %(reference)s")
@@ -37,20 +55,46 @@ SEALED_TEXT = N_(
     "Submissions that count: %(count)s\nWithdrawn: %(withdrawn)s\nAttempts after the cutoff: %(late)s\n"
     "Root: %(root)s\n\nThe signed seal, which anyone can check:\n%(link)s\n"
 )
+DEADLINE_SUBJECT = N_("New deadline: %(title)s")
+DEADLINE_TEXT = N_(
+    "The deadline of this call has changed: %(title)s (%(call)s).\n\n"
+    "Old deadline: %(old)s\nNew deadline: %(new)s\n\nReason: %(reason)s\n\n"
+    "You get this mail because your organisation has a draft or a submission in this call. What you submitted stands; "
+    "you can change and resubmit it until the new deadline. A draft counts only once it is submitted.\n\n"
+    "All changes of the deadline stand on the page of the call:\n%(link)s\n"
+)
+EXEMPTED_SUBJECT = N_("You may still submit: %(reference)s")
+EXEMPTED_TEXT = N_(
+    "The call has closed, and two coordinators have agreed to let %(organisation)s in exceptionally.\n\n"
+    "Reference: %(reference)s\nUntil: %(until)s\n\n"
+    "Until then you can change answers, add files and submit. What you submit is marked as exceptional: it stays outside "
+    "the sealed set, which does not change. You cannot withdraw or restore.\n\n%(link)s\n"
+)
 
 
-def receipt(recipients: dict[str, str], submission: Submission, version: Version, base_url: str) -> Iterator[Insert]:
-    """The mails that tell each recipient (address and language), once, that this version was received."""
+def receipt(
+    recipients: dict[str, str],
+    submission: Submission,
+    version: Version,
+    base_url: str,
+    exemption: Exemption | None = None,
+) -> Iterator[Insert]:
+    """The mails that tell each recipient (address and language), once, that this version was received.
+
+    They say so where an exemption let it in.
+    """
+    wording = EXCEPTIONAL_TEXT if exemption else RECEIVED_TEXT
+    closes_at = exemption.until if exemption else submission.call.closes_at
     for email, language in {address.lower(): language for address, language in recipients.items()}.items():
         values = {
             "reference": submission.reference,
             "number": version.number,
             "received": brussels_and_utc(version.received_at, language, seconds=True),
             "digest": version.payload_sha256,
-            "closes": brussels_and_utc(submission.call.closes_at, language),
+            "closes": brussels_and_utc(closes_at, language),
             "link": f"{base_url}/apply/{submission.reference}/receipts/{version.number}",
         }
-        subject, body = (translate(language, text, **values) for text in (RECEIVED_SUBJECT, RECEIVED_TEXT))
+        subject, body = (translate(language, text, **values) for text in (RECEIVED_SUBJECT, wording))
         yield outbox.message("receipt", email, subject, body, submission.id)
 
 
@@ -92,3 +136,48 @@ def sealed(db: Session, call: Call, seal: dict[str, Any], contact: str | None, b
         }
         subject, body = (translate(language, words, **values) for words in (SEALED_SUBJECT, SEALED_TEXT))
         outbox.enqueue(db, "seal", email, subject, body)
+
+
+def audience(db: Session, call: Call) -> list[Person]:
+    """Everybody with a draft or a submission in a call: the members of those organisations, each once, by address."""
+    concerned = select(Submission.organisation_id).where(Submission.call_id == call.id)
+    members = select(Membership.person_id).where(
+        Membership.organisation_id.in_(concerned), Membership.ended_at.is_(None)
+    )
+    return list(db.scalars(select(Person).where(Person.id.in_(members)).order_by(Person.email)))
+
+
+def deadline_moved(db: Session, call: Call, change: DeadlineChange, base_url: str) -> int:
+    """Tell everybody concerned, in their language, that the deadline moved and why; how many there are."""
+    people = audience(db, call)
+    title: dict[str, str] = call.definition.body["title"]
+    written = []
+    for person in people:
+        values = {
+            "title": title[person.language],
+            "call": call.code,
+            "old": brussels_and_utc(change.closes_from, person.language),
+            "new": brussels_and_utc(change.closes_to, person.language),
+            "reason": change.reason[person.language],
+            "link": f"{base_url}/calls/{call.code}",
+        }
+        subject, body = (translate(person.language, words, **values) for words in (DEADLINE_SUBJECT, DEADLINE_TEXT))
+        written.append(Mail(person.email, subject, body))
+    outbox.enqueue_all(db, "deadline", written, change.id)
+    return len(written)
+
+
+def exempted(db: Session, submission: Submission, exemption: Exemption, base_url: str) -> None:
+    """Tell the members of the organisation that they, and they alone, may still submit."""
+    members = select(Membership.person_id).where(
+        Membership.organisation_id == submission.organisation_id, Membership.ended_at.is_(None)
+    )
+    for person in db.scalars(select(Person).where(Person.id.in_(members)).order_by(Person.email)):
+        values = {
+            "organisation": submission.organisation.name,
+            "reference": submission.reference,
+            "until": brussels_and_utc(exemption.until, person.language),
+            "link": f"{base_url}/apply/{submission.reference}",
+        }
+        subject, body = (translate(person.language, words, **values) for words in (EXEMPTED_SUBJECT, EXEMPTED_TEXT))
+        outbox.enqueue(db, "exemption", person.email, subject, body, submission.id)

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -20,6 +21,15 @@ MAX_ATTEMPTS = 12
 BATCH = 20
 
 
+@dataclass(frozen=True)
+class Mail:
+    """One plain-text mail."""
+
+    recipient: str
+    subject: str
+    text: str
+
+
 class Sends(Protocol):
     """What can deliver a mail."""
 
@@ -32,6 +42,14 @@ def enqueue(
 ) -> None:
     """Queue one plain-text mail; it leaves only if this transaction commits."""
     db.execute(message(purpose, recipient, subject, body, submission_id))
+
+
+def enqueue_all(db: Session, purpose: str, mails: list[Mail], deadline_change_id: uuid.UUID) -> None:
+    """Queue many mails about a change of a deadline in one statement: a call's row is locked meanwhile."""
+    about = {"purpose": purpose, "deadline_change_id": deadline_change_id}
+    rows = [{**about, "recipient": mail.recipient, "subject": mail.subject, "text": mail.text} for mail in mails]
+    if rows:
+        db.execute(insert(OutboxMessage), rows)
 
 
 def message(purpose: str, recipient: str, subject: str, body: str, submission_id: uuid.UUID | None = None) -> Insert:

@@ -15,6 +15,7 @@ from app.models import (
     ApiKey,
     Attempt,
     Call,
+    DeadlineChange,
     Event,
     Membership,
     Organisation,
@@ -195,6 +196,17 @@ def mail_counts(db: Session) -> dict[str, int]:
     """How many mails wait, were sent, or were given up."""
     counted = select(*(func.count().filter(_in_state(state)) for state in MAIL_STATES)).select_from(OutboxMessage)
     return dict(zip(MAIL_STATES, db.execute(counted).one(), strict=True))
+
+
+def deliveries(db: Session, changes: list[DeadlineChange]) -> dict[uuid.UUID, dict[str, int]]:
+    """How far the mails about each change of a deadline got: how many wait, were sent, or were given up."""
+    counted = (
+        select(OutboxMessage.deadline_change_id, *(func.count().filter(_in_state(state)) for state in MAIL_STATES))
+        .where(OutboxMessage.deadline_change_id.in_([change.id for change in changes]))
+        .group_by(OutboxMessage.deadline_change_id)
+    )
+    found = {change_id: dict(zip(MAIL_STATES, row, strict=True)) for change_id, *row in db.execute(counted)}
+    return {change.id: found.get(change.id, dict.fromkeys(MAIL_STATES, 0)) for change in changes}
 
 
 def send_again(db: Session, actor: Actor, message_id: uuid.UUID) -> None:

@@ -1,17 +1,21 @@
 """What goes on paper: receipt, blank form and dossier as the data that the PDF templates show."""
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from app.domain import glossary, kinds, questionnaire
 from app.domain.questionnaire import Question, Questionnaire
-from app.domain.receipts import NON_BINDING, RULE
+from app.domain.receipts import NON_BINDING
 from app.infra import times
 from app.infra.i18n import N_, translate
 from app.models import Call, Version
 
 RECEIPT = N_("Receipt of an expression of interest")
 INTRO = N_("This expression of interest was received and stands. The signed JSON receipt proves it without us.")
+EXCEPTIONAL_INTRO = N_(
+    "This expression of interest was received exceptionally. The signed JSON receipt proves it without us."
+)
 FORM_INTRO = N_("Closes %(closes)s. This is a reading copy: only what is submitted in the portal counts.")
 DOSSIER = N_("Dossier %(reference)s, version %(version)s")
 
@@ -36,6 +40,7 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
         [t(N_("Reference")), said["reference"]],
         [t(N_("Version")), str(said["version"])],
         [t(N_("Received")), times.brussels_and_utc(version.received_at, language, seconds=True)],
+        *_exemption(said, language),
         [t(N_("Call")), text_of(said["call_title"], language)],
         [t(N_("Title")), said["title"]],
         [t(N_("Organisation")), f"{said['organisation']['name']} ({said['organisation']['country']})"],
@@ -45,7 +50,7 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
     ]
     return {
         "title": t(RECEIPT),
-        "intro": t(INTRO),
+        "intro": t(EXCEPTIONAL_INTRO if said.get("exemption") else INTRO),
         "footer": f"{said['reference']} · {said['issuer']}",
         "lang": language,
         "rows": rows,
@@ -53,10 +58,21 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
         "digest": said["payload_sha256"],
         "files_title": t(N_("Files")),
         "files": files(questions, version, language),
-        "notes": [text_of(RULE, language), text_of(NON_BINDING, language)],
+        "notes": [text_of(said["rule"], language), text_of(NON_BINDING, language)],
         "signature_label": t(N_("Signature (Ed25519), whole in the JSON receipt")),
         "signature": version.receipt.jws.rpartition(".")[2],
     }
+
+
+def _exemption(said: dict[str, Any], language: str) -> list[list[str]]:
+    """What a receipt says of the exemption that let its version in; nothing on an ordinary one."""
+    if not said.get("exemption"):
+        return []
+    until = times.brussels_and_utc(datetime.fromisoformat(said["exempt_until"]), language)
+    return [
+        [translate(language, N_("Exceptional")), text_of(said["exemption_note"], language)],
+        [translate(language, N_("Let in until")), until],
+    ]
 
 
 def blank_form(call: Call, questions: Questionnaire, kind: str, language: str) -> dict[str, Any]:

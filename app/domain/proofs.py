@@ -16,6 +16,9 @@ REPLACED = N_(
     "Valid: version %(version)s of %(reference)s was received at %(at)s; the sealed set of %(size)s holds version "
     "%(counts)s of it, as %(state)s."
 )
+EXCEPTIONAL = N_(
+    "Valid: version %(version)s of %(reference)s was received at %(at)s, exceptionally: it is outside the sealed set."
+)
 REFUSED = N_("Valid: an attempt to submit %(reference)s was refused at %(at)s (%(code)s).")
 SEALED = N_("Valid: call %(call)s was sealed at %(at)s with %(count)s submissions and root %(root)s.")
 HEAD = N_("Valid: at %(at)s the audit trail held %(count)s lines.")
@@ -68,6 +71,8 @@ def _receipt(document: dict[str, Any], said: dict[str, Any], jwks: dict[str, Any
     proof: Any = document.get("proof")
     if "leaves" in document:
         return _invalid(DIFFERS, part="leaves")
+    if said.get("exemption"):
+        return _alone(document) or _valid(EXCEPTIONAL, **values)
     if "proof" not in document:
         return Verdict("unknown", Message(NO_PROOF)) if seal is not None else _valid(RECEIVED, **values)
     if (problem := _wrong_proof(proof, said)) is not None:

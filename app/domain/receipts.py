@@ -4,7 +4,7 @@ from typing import Any
 
 from app.domain import statements
 from app.infra import times
-from app.models import Submission, Version
+from app.models import Exemption, Organisation, Submission, Version
 
 NON_BINDING = {
     "en": "An expression of interest is not an application: no rights follow from it and no decision is taken on it.",
@@ -16,13 +16,33 @@ RULE = {
     "nl": "Ontvangen betekent: het volledige verzoek tot indienen is door de database van het portaal aanvaard, volgens "
     "haar klok, op of na de opening en vóór het sluitingstijdstip. De laatst ontvangen versie telt.",
 }
+EXCEPTIONAL_RULE = {
+    "en": "Received means: the complete request to submit was accepted by the portal's database, by its clock, after the "
+    "call was sealed and before the instant until which this one submitter was let in.",
+    "nl": "Ontvangen betekent: het volledige verzoek tot indienen is door de database van het portaal aanvaard, volgens "
+    "haar klok, nadat de oproep was verzegeld en vóór het tijdstip tot waarop deze ene indiener is toegelaten.",
+}
+EXCEPTIONAL = {
+    "en": "Exceptional, outside the sealed set. The call had closed; two coordinators let this one submitter in. The "
+    "sealed set, its count and its root have not changed.",
+    "nl": "Uitzondering, buiten de verzegelde verzameling. De oproep was gesloten; twee coördinatoren hebben deze ene "
+    "indiener toegelaten. De verzegelde verzameling, het aantal en de wortel zijn niet veranderd.",
+}
 
 
 def body(
-    submission: Submission, version: Version, name: str, email: str, title: dict[str, str], issuer: str
+    submission: Submission,
+    version: Version,
+    name: str,
+    email: str,
+    title: dict[str, str],
+    issuer: str,
+    exemption: Exemption | None = None,
 ) -> dict[str, Any]:
-    """The statements of a receipt; times are RFC 3339 in UTC, the local text names its zone."""
-    organisation = submission.organisation
+    """The statements of a receipt; times are RFC 3339 in UTC, the local text names its zone.
+
+    A version that an exemption let in says so by three more members: `exemption`, `exempt_until`, `exemption_note`.
+    """
     return {
         "format": statements.RECEIPT,
         "issuer": issuer,
@@ -33,23 +53,33 @@ def body(
         "version": version.number,
         "kind": version.kind,
         "title": version.title,
-        "organisation": {
-            "name": organisation.name,
-            "country": organisation.country,
-            "registration_no": organisation.registration_no,
-            "state_code": organisation.state_code,
-        },
+        "organisation": _organisation(submission.organisation),
         "submitter": {"name": name, "email": email, "login_assurance": "e-mail link"},
         "received_at": times.iso(version.received_at),
         "received_local": times.brussels(version.received_at, "en", seconds=True),
         "opens_at": times.iso(submission.call.opens_at),
         "closes_at": times.iso(submission.call.closes_at),
         "zone": submission.call.zone,
-        "rule": RULE,
         "payload_sha256": version.payload_sha256,
-        "files": [
-            {"question": f["question"], "name": f["name"], "size": f["size"], "sha256": f["sha256"]}
-            for f in version.files
-        ],
+        "files": [{name: f[name] for name in ("question", "name", "size", "sha256")} for f in version.files],
         "statement": NON_BINDING,
+        **(_exceptional(exemption) if exemption else {"rule": RULE}),
+    }
+
+
+def _organisation(organisation: Organisation) -> dict[str, Any]:
+    return {
+        "name": organisation.name,
+        "country": organisation.country,
+        "registration_no": organisation.registration_no,
+        "state_code": organisation.state_code,
+    }
+
+
+def _exceptional(exemption: Exemption) -> dict[str, Any]:
+    return {
+        "rule": EXCEPTIONAL_RULE,
+        "exemption": True,
+        "exempt_until": times.iso(exemption.until),
+        "exemption_note": EXCEPTIONAL,
     }

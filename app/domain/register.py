@@ -158,6 +158,12 @@ def facets(db: Session, actor: Actor, call: Call) -> dict[str, dict[str, int]]:
     return found
 
 
+def exceptional(db: Session, actor: Actor, call: Call) -> list[tuple[Submission, Version]]:
+    """What exemptions let in after the seal, in order of receipt: beside the register, never counted in it."""
+    rows = access.exceptional_versions(actor).where(Submission.call_id == call.id).order_by(Version.received_at)
+    return [(submission, version) for submission, version in db.execute(rows)]
+
+
 def _found(actor: Actor, call: Call, query: Query, shown: Any) -> Select[Any]:
     statement = (
         access.dossiers(actor)

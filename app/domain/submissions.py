@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, literal, or_, select
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.orm import Session
 
 from app.domain import (
     access,
@@ -14,11 +14,13 @@ from app.domain import (
     audit,
     calls,
     drafts,
+    exemptions,
     mails,
     questionnaire,
     receipts,
     references,
     statements,
+    versions,
     withdrawals,
 )
 from app.domain.access import Actor
@@ -32,18 +34,22 @@ from app.domain.errors import (
 from app.domain.findings import Finding
 from app.domain.questionnaire import Questionnaire
 from app.infra.signing import Signer
-from app.models import Attempt, Call, Receipt, Submission, Version, Withdrawal
+from app.models import Attempt, Call, Exemption, Receipt, Submission, Version, Withdrawal
 
 KEY_LENGTH = 100
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a case stands: the version that counts, whether it is withdrawn, and whether the draft goes beyond it."""
+    """Where a case stands: the version that counts, whether it is withdrawn, the last one that an exemption let in.
+
+    `is_changed` tells whether the draft goes beyond the last of them.
+    """
 
     version: Version | None
     withdrawal: Withdrawal | None
     is_changed: bool
+    exceptional: Version | None = None
 
     @property
     def state(self) -> str:
@@ -51,6 +57,18 @@ class Standing:
         if self.version is None:
             return "draft"
         return "withdrawn" if self.withdrawal else "submitted"
+
+    @property
+    def latest(self) -> Version | None:
+        """What a submit would follow: the last version outside the sealed set, or else the one that counts."""
+        return self.exceptional or self.version
+
+    @property
+    def repeated(self) -> Version | None:
+        """The version that the draft as it is would only repeat."""
+        if self.is_changed:
+            return None
+        return self.exceptional or (None if self.withdrawal else self.version)
 
 
 def kinds_for(call: Call, belonging: access.Belonging) -> list[str]:
@@ -107,7 +125,7 @@ def submit(
         raise Forbidden
     if not 1 <= len(key) <= KEY_LENGTH:
         raise Invalid
-    earlier, last = _before(db, submission, key)
+    earlier, last, exceptional = _before(db, submission, key)
     if earlier:
         return earlier
     draft = drafts.content(db, submission)
@@ -119,35 +137,29 @@ def submit(
     payload = _payload(submission, questions, draft, found, language)
     digest = statements.digest(payload)
     withdrawal = withdrawals.live(db, submission) if last else None
-    if last and last.payload_sha256 == digest and not withdrawal:
-        return last
-    if withdrawal:
+    same = exceptional or (None if withdrawal else last)
+    if same and same.payload_sha256 == digest:
+        return same
+    if withdrawal and not exemptions.live(db, submission):
         withdrawals.undo(db, actor, submission, withdrawal)
     version = _accept(db, actor, submission, questions, payload, digest, key)
     if version is None:
-        return _require(_before(db, submission, key)[0])
+        return versions.require(_before(db, submission, key)[0])
     recipients = {address: of.language for address, of in known.items()}
     _hand_out(db, actor, submission, recipients, version, signer, issuer)
     return version
 
 
-def _before(db: Session, submission: Submission, key: str) -> tuple[Version | None, Version | None]:
-    """The version that was accepted with this key, and the one that counts now."""
-    last = (
-        select(func.max(Version.number))
-        .where(Version.submission_id == submission.id, Version.exemption_id.is_(None))
-        .scalar_subquery()
-    )
-    wanted = or_(Version.idempotency_key == key, Version.number == last)
-    found = db.scalars(select(Version).where(Version.submission_id == submission.id, wanted)).all()
+def _before(db: Session, submission: Submission, key: str) -> tuple[Version | None, Version | None, Version | None]:
+    """The version that was accepted with this key, the one that counts now, and the last one let in by an exemption."""
+    of_case = Version.submission_id == submission.id
+    in_lane = Version.exemption_id.is_not(None)
+    lasts = select(func.max(Version.number)).where(of_case).group_by(in_lane).scalar_subquery()
+    wanted = or_(Version.idempotency_key == key, Version.number.in_(lasts))
+    found = db.scalars(select(Version).where(of_case, wanted).order_by(Version.number)).all()
     by_key = next((v for v in found if v.idempotency_key == key), None)
-    return by_key, max((v for v in found if v.exemption_id is None), key=lambda v: v.number, default=None)
-
-
-def _require(version: Version | None) -> Version:
-    if version is None:
-        raise NotFound
-    return version
+    last = {v.exemption_id is not None: v for v in found}
+    return by_key, last.get(False), last.get(True)
 
 
 def _payload(
@@ -177,24 +189,6 @@ def _payload(
             if f.level == "warning"
         ],
     }
-
-
-def content_bytes(submission: Submission, version: Version) -> bytes:
-    """The canonical bytes of a version's content: their SHA-256 is the one on its receipt."""
-    said = version.receipt.body
-    content = {
-        "format": "eoi-submission/1",
-        "call": said["call"],
-        "definition": version.definition_digest,
-        "reference": submission.reference,
-        "kind": version.kind,
-        "language": version.language,
-        "organisation": said["organisation"],
-        "answers": version.answers,
-        "files": version.files,
-        "warnings": version.findings,
-    }
-    return statements.canonical(content)
 
 
 def _accept(
@@ -249,7 +243,8 @@ def _hand_out(
     One statement writes them all, as each further one would cost every submit of the last minute.
     """
     title = calls.questions(submission.call).title
-    body = receipts.body(submission, version, actor.name, actor.email, title, issuer)
+    exemption = db.get(Exemption, version.exemption_id) if version.exemption_id else None
+    body = receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption)
     jws = statements.sign(signer, body)
     attempt = {"outcome": "accepted", "code": "accepted", "idempotency_key": version.idempotency_key}
     lines = [
@@ -261,61 +256,29 @@ def _hand_out(
             **attempt,
         ),
         audit.line(actor, "submission.submitted", submission, version=version.number, sha256=version.payload_sha256),
-        *mails.receipt(recipients, submission, version, issuer),
+        *mails.receipt(recipients, submission, version, issuer, exemption),
     ]
     db.execute(select(literal(1)).add_cte(*(line.cte(f"line_{n}") for n, line in enumerate(lines))))
     version.receipt = Receipt(version_id=version.id, body=body, jws=jws)
 
 
-def versions(db: Session, submission: Submission) -> list[Version]:
-    """The accepted versions, first to last, with receipts."""
-    return list(
-        db.scalars(
-            select(Version)
-            .where(Version.submission_id == submission.id)
-            .options(joinedload(Version.receipt), joinedload(Version.submitter))
-            .order_by(Version.number)
-        )
-    )
-
-
-def version(db: Session, submission: Submission, number: int) -> Version:
-    """One version with its receipt; NotFound when there is none of that number."""
-    return _require(
-        db.scalar(
-            select(Version)
-            .where(Version.submission_id == submission.id, Version.number == number)
-            .options(joinedload(Version.receipt), joinedload(Version.submitter))
-        )
-    )
-
-
-def accepted(db: Session, reference: str, digest: str) -> Version | None:
-    """The version with this reference and content digest (SHA-256, hex); None tells nothing about either alone."""
-    wanted = references.normalised(reference)
-    return db.scalar(
-        select(Version)
-        .join(Submission)
-        .where(Submission.reference == wanted, Version.payload_sha256 == digest)
-        .order_by(Version.number)
-        .limit(1)
-    )
-
-
 def standing(db: Session, submission: Submission, draft: drafts.Content | None = None) -> Standing:
-    """Where the case stands; `is_changed` compares the draft with the version that counts."""
-    last = db.scalar(
+    """Where the case stands; `is_changed` compares the draft with the version that a submit would follow."""
+    in_lane = Version.exemption_id.is_not(None)
+    lasts = db.scalars(
         select(Version)
-        .where(Version.submission_id == submission.id, Version.exemption_id.is_(None))
-        .order_by(Version.number.desc())
-        .limit(1)
+        .ext(distinct_on(in_lane))
+        .where(Version.submission_id == submission.id)
+        .order_by(in_lane, Version.number.desc())
     )
-    if last is None:
+    found = {version.exemption_id is not None: version for version in lasts}
+    latest = found.get(True) or found.get(False)
+    if latest is None:
         return Standing(None, None, is_changed=False)
     now = draft or drafts.content(db, submission)
     files = [{"question": question, **file} for question in sorted(now.files) for file in now.files[question]]
-    changed = now.answers != last.answers or files != last.files or bool(now.unread)
-    return Standing(last, withdrawals.live(db, submission), changed)
+    changed = now.answers != latest.answers or files != latest.files or bool(now.unread)
+    return Standing(found.get(False), withdrawals.live(db, submission), changed, found.get(True))
 
 
 def record_attempt(

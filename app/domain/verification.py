@@ -22,6 +22,15 @@ INVARIANTS: dict[str, str] = {
         select v.id from version v join exemption e on e.id = v.exemption_id join call c on c.id = v.call_id
         where v.received_at >= e.until or v.received_at < e.confirmed_at or c.sealed_at is null
            or v.received_at < c.sealed_at or e.submission_id <> v.submission_id""",
+    "A receipt says that its version is exceptional when, and only when, an exemption let it in.": """
+        select r.version_id from receipt r join version v on v.id = r.version_id
+        where (v.exemption_id is not null) <> coalesce((r.body ->> 'exemption')::boolean, false)""",
+    "The sealed set holds no version that an exemption let in.": """
+        select l.version_id from leaf l join version v on v.id = l.version_id where v.exemption_id is not null""",
+    "Each change of a deadline starts where the one before ended.": """
+        select id from (
+          select id, closes_from, lag(closes_to) over (partition by call_id order by confirmed_at) as before
+          from deadline_change where confirmed_at is not null) moved where closes_from <> before""",
     "Every version has exactly one receipt.": """
         select v.id from version v left join receipt r on r.version_id = v.id where r.version_id is null""",
     "Every receipt states the reference, number, instant and digest of its version.": """
@@ -50,14 +59,15 @@ INVARIANTS: dict[str, str] = {
     "Only organisations that speak for a member state respond as one.": """
         select s.id from submission s join organisation o on o.id = s.organisation_id
         where (s.kind = 'MS') <> (o.state_code is not null)""",
-    "Drafts, attachments and withdrawals were written inside the window of their call.": """
+    "Withdrawals were made and undone inside the window of their call.": """
+        select w.id from withdrawal w join submission s on s.id = w.submission_id join call c on c.id = s.call_id
+        where greatest(w.withdrawn_at, w.restored_at) >= c.closes_at""",
+    "Drafts and attachments were written inside the window of their call, or of an exemption.": """
         select s.id from submission s join call c on c.id = s.call_id
-          left join draft d on d.submission_id = s.id
-          left join attachment a on a.submission_id = s.id
-          left join withdrawal w on w.submission_id = s.id
-        where greatest(w.withdrawn_at, w.restored_at) >= c.closes_at
-           or greatest(d.saved_at, a.attached_at, a.detached_at) >= greatest(c.closes_at, (select max(e.until)
-                from exemption e where e.submission_id = s.id and e.confirmed_at is not null))""",
+          join lateral (select saved_at as at from draft where submission_id = s.id
+            union all select unnest(array[attached_at, detached_at]) from attachment where submission_id = s.id) w on true
+        where w.at >= c.closes_at and not exists (select from exemption e
+          where e.submission_id = s.id and w.at >= e.confirmed_at and w.at < e.until)""",
     "Every organisation has an owner.": """
         select o.id from organisation o where not exists (
           select 1 from membership m where m.organisation_id = o.id and m.role = 'owner' and m.ended_at is null)""",

@@ -1,11 +1,27 @@
 """Instants as people read them: always with their zone, Brussels first and UTC beside it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 
+from app.infra.i18n import N_, Message
+
 BRUSSELS = ZoneInfo("Europe/Brussels")
+SKIPPED = N_(
+    "%(time)s does not exist on that day: at 02:00 the clocks go forward to 03:00. Choose a time outside that hour."
+)
+REPEATED = N_(
+    "%(time)s comes twice on that day: at 03:00 the clocks go back to 02:00. Choose a time outside that hour."
+)
+
+
+class NotOneInstant(ValueError):
+    """A time on the clock that no instant has, or two have; `message` says why and what to do."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(message.msgid)
 
 
 def brussels(at: datetime, language: str, seconds: bool = False) -> str:
@@ -38,3 +54,12 @@ def brussels_and_utc(at: datetime, language: str, seconds: bool = False) -> str:
 def iso(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as machines read it."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def from_brussels(day: date, at: time) -> datetime:
+    """The instant, in UTC, at which clocks in Brussels show a time of day. NotOneInstant where they are changed."""
+    first, second = (datetime.combine(day, at.replace(fold=fold), tzinfo=BRUSSELS) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return first.astimezone(UTC)
+    goes_forward = first.astimezone(UTC) > second.astimezone(UTC)
+    raise NotOneInstant(Message(SKIPPED if goes_forward else REPEATED, {"time": at.strftime("%H:%M")}))

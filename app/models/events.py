@@ -72,6 +72,7 @@ class OutboxMessage(Base):
     subject: Mapped[str]
     text: Mapped[str]
     submission_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("submission.id"))
+    deadline_change_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deadline_change.id"))
     created_at: Mapped[CreatedAt]
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_attempt_at: Mapped[CreatedAt]
@@ -81,6 +82,11 @@ class OutboxMessage(Base):
 
     __table_args__ = (
         Index("ix_message_due", "next_attempt_at", postgresql_where=sql("sent_at is null and failed_at is null")),
+        Index(
+            "ix_message_deadline_change_id",
+            "deadline_change_id",
+            postgresql_where=sql("deadline_change_id is not null"),
+        ),
     )
 
 

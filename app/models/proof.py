@@ -65,6 +65,7 @@ class DeadlineChange(Base):
 
     proposer: Mapped[Person] = relationship(foreign_keys=[proposed_by])
     confirmer: Mapped[Person | None] = relationship(foreign_keys=[confirmed_by])
+    dropper: Mapped[Person | None] = relationship(foreign_keys=[dropped_by])
 
     __table_args__ = (
         CheckConstraint("confirmed_by <> proposed_by", name="deadline_change_needs_two_people"),
@@ -95,15 +96,23 @@ class Exemption(Base):
     proposed_at: Mapped[CreatedAt]
     confirmed_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
     confirmed_at: Mapped[datetime | None]
+    dropped_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    dropped_at: Mapped[datetime | None]
 
     submission: Mapped[Submission] = relationship()
     proposer: Mapped[Person] = relationship(foreign_keys=[proposed_by])
     confirmer: Mapped[Person | None] = relationship(foreign_keys=[confirmed_by])
+    dropper: Mapped[Person | None] = relationship(foreign_keys=[dropped_by])
 
     __table_args__ = (
         CheckConstraint("confirmed_by <> proposed_by", name="exemption_needs_two_people"),
         CheckConstraint("length(trim(reason)) > 0", name="exemption_has_a_reason"),
-        Index("one_exemption_at_a_time", "submission_id", unique=True, postgresql_where=text("confirmed_at is null")),
+        Index(
+            "one_exemption_at_a_time",
+            "submission_id",
+            unique=True,
+            postgresql_where=text("confirmed_at is null and dropped_at is null"),
+        ),
     )
 
 

@@ -8,7 +8,18 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, calls, changes, drafts, findings, reading, submissions, withdrawals
+from app.domain import (
+    attachments,
+    calls,
+    changes,
+    drafts,
+    exemptions,
+    findings,
+    reading,
+    submissions,
+    versions,
+    withdrawals,
+)
 from app.domain.access import Actor
 from app.domain.errors import FileRefused, Invalid, NotFound, StaleStep, TooLarge, TooManyFiles
 from app.domain.questionnaire import Questionnaire, Step
@@ -26,7 +37,8 @@ COPY_LIMIT = 2 * 1024 * 1024
 def mine(request: Request, actor: Applicant, db: Db, call: str = "") -> Response:
     """My organisations' submissions, and a form to start one."""
     now = calls.clock(db)
-    rows = [(s, submissions.standing(db, s), calls.state(s.call, now)) for s in submissions.mine(db, actor)]
+    mine = submissions.mine(db, actor)
+    rows = [(s, submissions.standing(db, s), calls.state(s.call, now)) for s in mine]
     choices = [
         (c, m, kind, calls.questions(c).respondents[kind])
         for c in calls.all_calls(db)
@@ -38,7 +50,15 @@ def mine(request: Request, actor: Applicant, db: Db, call: str = "") -> Response
     names = {s.call_id: calls.questions(s.call).title for s, _, _ in rows} | {
         c.id: calls.questions(c).title for c, _, _, _ in choices
     }
-    return pages.render(request, "apply/mine.html", rows=rows, choices=choices, names=names, wanted=call)
+    return pages.render(
+        request,
+        "apply/mine.html",
+        rows=rows,
+        choices=choices,
+        names=names,
+        wanted=call,
+        let_in=exemptions.live_among(db, mine),
+    )
 
 
 @router.post("")
@@ -76,13 +96,13 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         "apply/tasks.html",
         case=case,
         questions=questions,
-        state=calls.state(case.call, calls.clock(db)),
+        **exemptions.window(db, case)._asdict(),
         standing=standing,
         changed=_changes(questions, case, draft, standing),
         tasks=[(step, _status(step, found, step.name in saved)) for step in questions.steps_for(case.kind)],
         errors=sum(f.level == "error" for f in found),
         warnings=sum(f.level == "warning" for f in found),
-        versions=submissions.versions(db, case),
+        versions=versions.of_submission(db, case),
         may_edit=actor.may_edit(case),
     )
 
@@ -99,12 +119,12 @@ def _status(step: Step, found: list[findings.Finding], is_saved: bool) -> str:
 def _changes(
     questions: Questionnaire, case: Submission, draft: drafts.Content, standing: submissions.Standing
 ) -> list[changes.Change]:
-    if standing.version is None:
+    if standing.latest is None:
         return []
     kept: dict[str, list[dict[str, Any]]] = {}
-    for file in standing.version.files:
+    for file in standing.latest.files:
         kept.setdefault(file["question"], []).append(file)
-    return changes.between(questions, case.kind, standing.version.answers | kept, draft.answers | draft.files)
+    return changes.between(questions, case.kind, standing.latest.answers | kept, draft.answers | draft.files)
 
 
 @router.get("/{ref}/withdrawal")
@@ -179,7 +199,7 @@ def _step_page(
         case=case,
         step=step,
         fields=steps.Fields(questions, step, case.kind, pages.language_of(request), read, draft.files, shown),
-        state=calls.state(case.call, calls.clock(db)),
+        **exemptions.window(db, case)._asdict(),
         standing=submissions.standing(db, case, draft),
         revision=revision,
         saved=saved,

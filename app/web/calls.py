@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import calls, prints, seals, statements
+from app.domain import calls, deadlines, prints, seals, statements
 from app.domain.errors import NotFound
 from app.domain.receipts import NON_BINDING, RULE
 from app.infra import pdf
@@ -32,6 +32,7 @@ def show(request: Request, code: str, actor: Public, db: Db) -> Response:
         call=call,
         state=calls.state(call, calls.clock(db)),
         questions=calls.questions(call),
+        changes=deadlines.confirmed(db, call),
         rule=RULE,
         non_binding=NON_BINDING,
     )

@@ -9,7 +9,20 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import attachments, audit, calls, drafts, merkle, prints, questionnaire, seals, statements, submissions
+from app.domain import (
+    attachments,
+    audit,
+    calls,
+    drafts,
+    exemptions,
+    merkle,
+    prints,
+    questionnaire,
+    seals,
+    statements,
+    submissions,
+    versions,
+)
 from app.domain.access import Actor
 from app.domain.errors import Forbidden, NotReady
 from app.domain.questionnaire import Questionnaire
@@ -40,7 +53,7 @@ def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status
         status,
         case=case,
         questions=questions,
-        state=calls.state(case.call, calls.clock(db)),
+        **exemptions.window(db, case)._asdict(),
         standing=standing,
         errors=[f for f in found if f.level == "error"],
         warnings=[f for f in found if f.level == "warning"],
@@ -102,7 +115,7 @@ def _person(actor: Actor) -> uuid.UUID:
 def as_pdf(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The receipt on paper: the same bytes for the same receipt and language."""
     case = submissions.load(db, actor, ref)
-    version = submissions.version(db, case, number)
+    version = versions.one(db, case, number)
     questions = calls.questions_of(db, version.definition_digest)
     data = prints.receipt(version, questions, pages.language_of(request))
     made = pdf.render("receipt", data, version.received_at)
@@ -113,7 +126,7 @@ def as_pdf(request: Request, ref: str, number: Number, actor: Applicant, db: Db)
 def as_json(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The signed receipt, once sealed with its proof, as `python -m app verify` checks it."""
     case = submissions.load(db, actor, ref)
-    version = submissions.version(db, case, number)
+    version = versions.one(db, case, number)
     proof = seals.proof(db, case) if version.exemption_id is None else None
     beside = {"proof": proof} if proof else {}
     made = statements.canonical(statements.document(version.receipt.body, version.receipt.jws, **beside))
@@ -124,9 +137,8 @@ def as_json(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
 def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The receipt as a page."""
     case = submissions.load(db, actor, ref)
-    version = submissions.version(db, case, number)
+    version = versions.one(db, case, number)
     standing = submissions.standing(db, case)
-    state = calls.state(case.call, calls.clock(db))
     proof = seals.proof(db, case) if version.exemption_id is None else None
     return pages.render(
         request,
@@ -134,7 +146,7 @@ def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -
         case=case,
         version=version,
         standing=standing,
-        state=state,
+        **exemptions.window(db, case)._asdict(),
         said=version.receipt.body,
         proof=proof,
         leaf_hash=merkle.leaf(statements.canonical(proof["leaf"])) if proof else "",
@@ -145,17 +157,15 @@ def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -
 def content(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The content whose SHA-256 stands on the receipt, byte for byte."""
     case = submissions.load(db, actor, ref)
-    version = submissions.version(db, case, number)
-    return pages.download(
-        submissions.content_bytes(case, version), "application/json", f"{case.reference}-v{number}.json"
-    )
+    version = versions.one(db, case, number)
+    return pages.download(versions.content_bytes(case, version), "application/json", f"{case.reference}-v{number}.json")
 
 
 @router.get("/versions/{number}")
 def version(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """A version as it was submitted, by the definition that it answered."""
     case = submissions.load(db, actor, ref)
-    found = submissions.version(db, case, number)
+    found = versions.one(db, case, number)
     questions = calls.questions_of(db, found.definition_digest)
     files: dict[str, list[dict[str, object]]] = {}
     for file in found.files:

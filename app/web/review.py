@@ -55,6 +55,7 @@ def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response
         query=query,
         totals=register.totals(db, actor, chosen, query),
         facets=register.facets(db, actor, chosen),
+        exceptional=register.exceptional(db, actor, chosen),
         countries=identifiers.country_names(pages.language_of(request)),
         link=lambda **changes: _link(chosen, query, **changes),
         cell=lambda column, value: _cell(request, column, value),
@@ -147,7 +148,7 @@ def dossier(
     """A dossier by the headings of Art. 12b(19), with warnings, files, versions and receipt."""
     submission, shown = dossiers.load(db, actor, ref, version)
     questions = calls.questions_of(db, shown.definition_digest)
-    every = dossiers.earlier_versions(db, submission)
+    every = dossiers.all_versions(db, actor, submission)
     rows = list(questionnaire.walk(questions, shown.kind, shown.answers | _files(shown)))
     earlier = next((v for v in every if v.number == shown.number - 1), None)
     differing = []
@@ -165,6 +166,7 @@ def dossier(
         marked=dossiers.marked_steps(questions, shown),
         warnings=dossiers.warnings(questions, shown),
         versions=every,
+        counts=dossiers.last_number(db, submission),
         differing=differing,
         withdrawal=withdrawals.live(db, submission),
         said=shown.receipt.body,
@@ -179,17 +181,17 @@ def _files(version: Version) -> dict[str, Any]:
 
 
 @router.get("/{ref}/dossier.pdf")
-def as_pdf(request: Request, ref: str, actor: Reviewer, db: Db) -> Response:
+def as_pdf(request: Request, ref: str, actor: Reviewer, db: Db, version: int | None = None) -> Response:
     """The whole dossier on paper."""
-    submission, version = dossiers.load(db, actor, ref)
-    questions, language = calls.questions_of(db, version.definition_digest), pages.language_of(request)
+    submission, shown = dossiers.load(db, actor, ref, version)
+    questions, language = calls.questions_of(db, shown.definition_digest), pages.language_of(request)
     warnings = [
         [(w["message"] or {}).get(language) or w["code"], w["reason"] or "–"]
-        for w in dossiers.warnings(questions, version)
+        for w in dossiers.warnings(questions, shown)
     ]
-    data = prints.dossier(version, questions, warnings, dossiers.marked_steps(questions, version), language)
-    made = pdf.render("dossier", data, version.received_at)
-    return pages.download(made, "application/pdf", f"{submission.reference}-v{version.number}.pdf")
+    data = prints.dossier(shown, questions, warnings, dossiers.marked_steps(questions, shown), language)
+    made = pdf.render("dossier", data, shown.received_at)
+    return pages.download(made, "application/pdf", f"{submission.reference}-v{shown.number}.pdf")
 
 
 @router.get("/{ref}/attachments/{sha256}")

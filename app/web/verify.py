@@ -9,7 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import heads, proofs, statements, submissions, throttle
+from app.domain import heads, proofs, statements, throttle, versions
 from app.infra import times
 from app.infra.i18n import N_, Message
 from app.web import pages
@@ -24,6 +24,7 @@ NOT_JSON = N_(
 )
 NO_MATCH = N_("No accepted version has this reference and this SHA-256.")
 MATCH = N_("Accepted: version %(number)s, received %(at)s.")
+EXCEPTIONAL = N_("Accepted exceptionally, outside the sealed set: version %(number)s, received %(at)s.")
 
 
 @router.get("")
@@ -63,11 +64,11 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
     language = pages.language_of(request)
     if reference := pages.field(form, "reference", 40):
         digest = pages.field(form, "digest", 100).lower()
-        found = submissions.accepted(db, reference, digest)
+        found = versions.accepted(db, reference, digest)
         message = Message(NO_MATCH)
         if found:
             at = times.brussels_and_utc(found.received_at, language, seconds=True)
-            message = Message(MATCH, {"number": found.number, "at": at})
+            message = Message(EXCEPTIONAL if found.exemption_id else MATCH, {"number": found.number, "at": at})
         return _page(
             request, message.text(language), "valid" if found else "unknown", reference=reference, digest=digest
         )

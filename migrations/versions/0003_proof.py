@@ -58,10 +58,13 @@ create table exemption (
   proposed_at timestamptz not null default clock_timestamp(),
   confirmed_by uuid constraint fk_exemption_confirmed_by references person,
   confirmed_at timestamptz,
+  dropped_by uuid constraint fk_exemption_dropped_by references person,
+  dropped_at timestamptz,
   constraint exemption_needs_two_people check (confirmed_by <> proposed_by)
 );
 create index ix_exemption_call_id on exemption (call_id);
-create unique index one_exemption_at_a_time on exemption (submission_id) where confirmed_at is null;
+create unique index one_exemption_at_a_time on exemption (submission_id)
+  where confirmed_at is null and dropped_at is null;
 create table refusal (
   attempt_id uuid not null constraint pk_refusal primary key constraint fk_refusal_attempt_id references attempt,
   body jsonb not null,
@@ -99,6 +102,9 @@ create table head (
   body jsonb not null,
   jws text not null
 );
+alter table message
+  add column deadline_change_id uuid constraint fk_message_deadline_change_id references deadline_change;
+create index ix_message_deadline_change_id on message (deadline_change_id) where deadline_change_id is not null;
 alter table version add column exemption_id uuid constraint fk_version_exemption_id references exemption;
 alter table attempt add column reference text constraint uq_attempt_reference unique;
 alter table event
@@ -235,7 +241,7 @@ begin
   if tg_op = 'DELETE' then
     raise exception 'attachment_is_never_deleted' using errcode = 'P0C04';
   end if;
-  perform 1 from submission where id = new.submission_id for update;  -- so that the limits can be counted after it
+  perform 1 from submission where id = new.submission_id for no key update;  -- so that the limits can be counted after it
   now_at := require_open_case(new.submission_id);
   if tg_op = 'INSERT' then
     new.attached_at := now_at;
@@ -255,7 +261,7 @@ begin
   if tg_op <> 'INSERT' then
     raise exception 'version_is_immutable' using errcode = 'P0C04';
   end if;
-  perform 1 from submission where id = new.submission_id for update;  -- one version of a submission at a time
+  perform 1 from submission where id = new.submission_id for no key update;  -- one version of a submission at a time
   new.call_id := call_of(new.submission_id);
   new.number := 1 + coalesce((select max(number) from version where submission_id = new.submission_id), 0);
   new.received_at := require_open_case(new.submission_id);
@@ -352,13 +358,17 @@ begin
     new.proposed_at := clock_timestamp();
     new.confirmed_by := null;
     new.confirmed_at := null;
+    new.dropped_by := null;
+    new.dropped_at := null;
     return new;
   end if;
-  if old.confirmed_at is not null then
+  if old.confirmed_at is not null or old.dropped_at is not null then
     raise exception 'exemption_is_decided_once' using errcode = 'P0C04';
   end if;
   old.confirmed_by := new.confirmed_by;
   old.confirmed_at := new.confirmed_at;
+  old.dropped_by := new.dropped_by;
+  old.dropped_at := case when new.dropped_by is not null then clock_timestamp() end;
   return old;
 end $$;
 
@@ -372,10 +382,10 @@ begin
   if found.id is null then
     raise exception 'exemption_is_unknown' using errcode = 'P0C03';
   end if;
-  if found.confirmed_at is not null then
+  if found.confirmed_at is not null or found.dropped_at is not null then
     raise exception 'exemption_is_decided_once' using errcode = 'P0C04';
   end if;
-  if confirmer = found.proposed_by or not is_coordinator(confirmer) then
+  if confirmer = found.proposed_by or not is_coordinator(confirmer) or not is_coordinator(found.proposed_by) then
     raise exception 'needs_a_second_coordinator' using errcode = 'P0C07';
   end if;
   if found.until <= now_at then
@@ -523,6 +533,7 @@ GRANTS = """
 grant select on leaf, seal, deadline_change, exemption, refusal, ticket, readiness, head to eoi_app;
 grant insert on seal, deadline_change, exemption, refusal, ticket, readiness, head to eoi_app;
 grant update (dropped_by, dropped_at) on deadline_change to eoi_app;
+grant update (dropped_by, dropped_at) on exemption to eoi_app;
 grant update (closed_at, closed_by, answer) on ticket to eoi_app;
 grant usage on all sequences in schema public to eoi_app;
 revoke all on function require_open_case(uuid), exemption_of(uuid, timestamptz), erase_person(uuid) from public;

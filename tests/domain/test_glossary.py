@@ -49,7 +49,7 @@ def test_every_detail_of_an_event_has_words() -> None:
 
 
 def test_every_mail_has_a_purpose_with_words() -> None:
-    queued = {literal(call.args[1]) for call in calls_of("outbox.enqueue")}
+    queued = {literal(call.args[1]) for call in calls_of("outbox.enqueue", "outbox.enqueue_all")}
     assert queued | {literal(call.args[0]) for call in calls_of("outbox.message")} == set(glossary.PURPOSES)
 
 
