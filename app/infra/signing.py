@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,10 @@ def verify(token: str, jwks: dict[str, Any]) -> bytes:
         raise BadSignature("The signature is not a JWS.") from failure
     if header.get("alg") != ALGORITHM:
         raise BadSignature(f"The signature is of another sort than {ALGORITHM}.")
-    known = {key["kid"]: key for key in jwks.get("keys", []) if key.get("kty") == "OKP"}
-    if header.get("kid") not in known:
+    known = [key for key in jwks.get("keys", []) if key.get("kty") == "OKP" and key["kid"] == header.get("kid")]
+    if not known:
         raise UnknownKey(str(header.get("kid")))
-    keys = KeySet([OKPKey.import_key(known[header["kid"]])])
+    keys = KeySet([OKPKey.import_key(key) for key in known])
     try:
         return bytes(jws.deserialize_compact(token, keys, algorithms=[ALGORITHM]).payload)
     except (JoseError, ValueError) as failure:
@@ -84,7 +85,7 @@ def _make(path: Path) -> None:
     pem = OKPKey.generate_key("Ed25519").raw_value.private_bytes(  # type: ignore[union-attr]
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    draft = path.with_suffix(f".{os.getpid()}.new")
+    draft = path.with_suffix(f".{secrets.token_hex(8)}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(pem)
