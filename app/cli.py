@@ -44,17 +44,19 @@ def say(data: Any, as_json: bool, line: str) -> None:
     typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str) if as_json else line)
 
 
-@contextmanager
-def opened(owner: bool = False) -> Iterator[Session]:
-    """A transaction as the serving role, or as the owner; embedded PostgreSQL is started if it is not running."""
+def read_settings() -> Settings:
+    """The settings of a command, which need not be fit for serving."""
     try:
-        with server.databases(Settings.from_env(os.environ, demo=True)) as urls:
-            engine = database.engine(urls.owner if owner else urls.app)
-            with database.sessions(engine).begin() as db:
-                yield db
-            engine.dispose()
+        return Settings.from_env(os.environ, demo=True)
     except SettingsRefused as failure:
         refuse(str(failure), 2)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the domain or the database refuses, as a sentence."""
+    try:
+        yield
     except Refused as failure:
         refuse(failure.message.text("en"))
     except OperationalError as failure:
@@ -62,6 +64,18 @@ def opened(owner: bool = False) -> Iterator[Session]:
     except DBAPIError as failure:
         known = refusal_of(failure)
         refuse(known.message.text("en") if known else f"The database refused: {failure.orig}")
+
+
+@contextmanager
+def opened(owner: bool = False) -> Iterator[Session]:
+    """A transaction as the serving role, or as the owner; embedded PostgreSQL is started if it is not running."""
+    with told(), server.databases(read_settings()) as urls:
+        engine = database.engine(urls.owner if owner else urls.app)
+        try:
+            with database.sessions(engine).begin() as db:
+                yield db
+        finally:
+            engine.dispose()
 
 
 @app.command()
@@ -81,7 +95,7 @@ def serve(
 @app.command()
 def migrate(check: Annotated[bool, typer.Option("--check", help="Only say whether it is at head.")] = False) -> None:
     """Bring the database to head as the owner role. Example: python -m app migrate --check"""
-    with server.databases(Settings.from_env(os.environ, demo=True)) as urls:
+    with told(), server.databases(read_settings()) as urls:
         if not check:
             server.migrate(urls.owner)
         if not server.is_at_head(urls.owner):
@@ -134,8 +148,11 @@ def instant(text: str, now: datetime) -> datetime:
     """`+5 minutes`, `+2 hours`, `+1 day`, or an ISO instant with zone."""
     words = text.removeprefix("+").split()
     units = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-    if text.startswith("+") and len(words) == 2 and words[0].isdigit() and words[1].rstrip("s") in units:
-        return now + timedelta(seconds=int(words[0]) * units[words[1].rstrip("s")])
+    if text.startswith("+") and len(words) == 2 and words[0].isdecimal() and words[1].rstrip("s") in units:
+        try:
+            return now + timedelta(seconds=int(words[0]) * units[words[1].rstrip("s")])
+        except (OverflowError, ValueError):
+            refuse(f"'{text}' is too far away.", 2)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -188,6 +205,8 @@ def staff_invite(email: str, role: Annotated[str, typer.Option(help="reviewer, c
     """Give somebody a staff role. Example: python -m app staff invite jo@rvo.example --role reviewer"""
     if role not in ("reviewer", "coordinator", "admin"):
         refuse("A role is reviewer, coordinator or admin.", 2)
+    if not accounts.is_email(email):
+        refuse(f"'{email}' is no e-mail address that a link can be sent to.", 2)
     with opened() as db:
         accounts.invite_staff(db, email, role)
     typer.echo(f"{email} may sign in as {role}.")
@@ -256,10 +275,12 @@ def export(
     """What EuroHPC gets, with its manifest. Example: python -m app export aigf-eoi --format zip --out eoi.zip"""
     if format not in exports.FORMATS:
         refuse(f"A format is one of {', '.join(exports.FORMATS)}.", 2)
-    settings = Settings.from_env(os.environ, demo=True)
+    files = server.file_store(read_settings())
     with opened() as db:
-        call = calls.by_code(db, code)
-        exports.write(db, server.file_store(settings), call, format, out)
+        try:
+            exports.write(db, files, calls.by_code(db, code), format, out)
+        except OSError as failure:
+            refuse(f"{out} cannot be written: {failure.strerror}.")
     typer.echo(f"Wrote {out}.")
 
 
@@ -272,13 +293,11 @@ def verify(
 ) -> None:
     """Check receipts offline. Exit 0 valid, 1 invalid, 2 cannot tell. Example: python -m app verify receipt.json"""
     try:
-        jwks = (
-            json.loads(keys_file.read_text())
-            if keys_file
-            else server.own_jwks(Settings.from_env(os.environ, demo=True))
-        )
+        jwks = json.loads(keys_file.read_text()) if keys_file else server.own_jwks(read_settings())
     except (OSError, ValueError) as failure:
         refuse(f"The keys cannot be read: {failure}", 2)
+    if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list):
+        refuse("The keys cannot be read: this is no jwks.json of a portal.", 2)
     worst = 0
     for file in files:
         try:
