@@ -149,6 +149,8 @@ def _base_url(env: Mapping[str, str], demo: bool, port: int) -> str:
     if not value:
         raise SettingsRefused("BASE_URL is not set: links in mails and receipts need the public address, https://….")
     parts = urlsplit(value)
+    if "@" in value:
+        raise SettingsRefused("BASE_URL holds a name or password: write https:// and a host, without either.")
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.path or parts.query or parts.fragment:
         raise SettingsRefused(f"BASE_URL is '{value}': write https:// and a host, without a path.")
     if parts.scheme == "http" and not demo:

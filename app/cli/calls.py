@@ -64,8 +64,11 @@ def instant(text: str, now: datetime) -> datetime:
     """`+5 minutes`, `+2 hours`, `+1 day`, or an ISO instant with zone."""
     words = text.removeprefix("+").split()
     units = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-    if text.startswith("+") and len(words) == 2 and words[0].isdigit() and words[1].rstrip("s") in units:
-        return now + timedelta(seconds=int(words[0]) * units[words[1].rstrip("s")])
+    if text.startswith("+") and len(words) == 2 and words[0].isdecimal() and words[1].rstrip("s") in units:
+        try:
+            return now + timedelta(seconds=int(words[0]) * units[words[1].rstrip("s")])
+        except (OverflowError, ValueError):
+            refuse(f"'{text}' is too far away.", 2)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:

@@ -20,6 +20,8 @@ def staff_invite(email: str, role: Annotated[str, typer.Option(help="reviewer, c
     """Give somebody a staff role. Example: python -m app staff invite jo@rvo.example --role reviewer"""
     if role not in ("reviewer", "coordinator", "admin"):
         refuse("A role is reviewer, coordinator or admin.", 2)
+    if not accounts.is_email(email):
+        refuse(f"'{email}' is no e-mail address that a link can be sent to.", 2)
     with opened() as db:
         accounts.invite_staff(db, email, role)
     typer.echo(f"{email} may sign in as {role}.")

@@ -1,18 +1,16 @@
 """`export`, `verify` and `invariants`: what leaves the portal, and what shows that all of it is right."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app import server
-from app.cli.terminal import Json, opened, refuse, say
+from app.cli.terminal import Json, opened, read_settings, refuse, say
 from app.domain import calls, exports, proofs, seals, verification
 from app.infra import clock
 from app.infra.signing import Signer
-from app.settings import Settings
 
 
 def export(
@@ -23,10 +21,12 @@ def export(
     """What EuroHPC gets, with its manifest. Example: python -m app export aigf-eoi --format zip --out eoi.zip"""
     if format not in exports.FORMATS:
         refuse(f"A format is one of {', '.join(exports.FORMATS)}.", 2)
-    settings = Settings.from_env(os.environ, demo=True)
+    files = server.file_store(read_settings())
     with opened() as db:
-        call = calls.by_code(db, code)
-        exports.write(db, server.file_store(settings), call, format, out)
+        try:
+            exports.write(db, files, calls.by_code(db, code), format, out)
+        except OSError as failure:
+            refuse(f"{out} cannot be written: {failure.strerror}.")
     typer.echo(f"Wrote {out}.")
 
 
@@ -38,13 +38,11 @@ def verify(
 ) -> None:
     """Check receipts offline. Exit 0 valid, 1 invalid, 2 cannot tell. Example: python -m app verify receipt.json"""
     try:
-        jwks = (
-            json.loads(keys_file.read_text())
-            if keys_file
-            else server.own_jwks(Settings.from_env(os.environ, demo=True))
-        )
+        jwks = json.loads(keys_file.read_text()) if keys_file else server.own_jwks(read_settings())
     except (OSError, ValueError) as failure:
         refuse(f"The keys cannot be read: {failure}", 2)
+    if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list):
+        refuse("The keys cannot be read: this is no jwks.json of a portal.", 2)
     worst = 0
     for file in files:
         try:
@@ -61,7 +59,7 @@ def verify(
 
 def seal(code: str, as_json: Json = False) -> None:
     """Seal a call that has closed, as the portal does by itself. Example: python -m app call seal aigf-eoi"""
-    settings = Settings.from_env(os.environ, demo=True)
+    settings = read_settings()
     signer = Signer.load_or_create(settings.data / "keys")
     with opened() as db:
         call = calls.by_code(db, code)
@@ -72,7 +70,7 @@ def seal(code: str, as_json: Json = False) -> None:
 
 def invariants() -> None:
     """Check what must always be true of the data; one line per broken sentence. Example: python -m app invariants"""
-    settings = Settings.from_env(os.environ, demo=True)
+    settings = read_settings()
     evidence = verification.Evidence(server.file_store(settings), server.own_jwks(settings))
     with opened() as db:
         broken = verification.run(db, evidence)

@@ -1,6 +1,5 @@
 """`serve`, `migrate`, `backup` and `restore`: how the portal comes up, is kept safe and comes back."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +7,8 @@ import typer
 
 from app import backup as safekeeping
 from app import server
-from app.cli.terminal import Json, refuse, say
-from app.settings import Settings, SettingsRefused
+from app.cli.terminal import Json, read_settings, refuse, say, told
+from app.settings import SettingsRefused
 
 
 def serve(
@@ -27,7 +26,7 @@ def serve(
 
 def migrate(check: Annotated[bool, typer.Option("--check", help="Only say whether it is at head.")] = False) -> None:
     """Bring the database to head as the owner role. Example: python -m app migrate --check"""
-    with server.databases(Settings.from_env(os.environ, demo=True)) as urls:
+    with told(), server.databases(read_settings()) as urls:
         if not check:
             server.migrate(urls.owner)
         if not server.is_at_head(urls.owner):
@@ -37,7 +36,7 @@ def migrate(check: Annotated[bool, typer.Option("--check", help="Only say whethe
 
 def backup(folder: Path, as_json: Json = False) -> None:
     """Everything into a new folder: database, files, keys, manifest. Example: python -m app backup /srv/backup/monday"""
-    settings = Settings.from_env(os.environ, demo=True)
+    settings = read_settings()
     try:
         said = safekeeping.save(settings, folder)
     except safekeeping.BackupFailed as failure:
@@ -47,8 +46,8 @@ def backup(folder: Path, as_json: Json = False) -> None:
 
 
 def restore(folder: Path, as_json: Json = False) -> None:
-    """Bring a backup back and prove it whole. Example: DATA=/srv/eoi-new python -m app restore /srv/backup/monday"""
-    settings = Settings.from_env(os.environ, demo=True)
+    """Bring a backup back and prove it whole. Example: python -m app restore /srv/backup/monday"""
+    settings = read_settings()
     try:
         said = safekeeping.restore(settings, folder)
     except safekeeping.BackupFailed as failure:

@@ -29,17 +29,19 @@ def say(data: Any, as_json: bool, line: str) -> None:
     typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str) if as_json else line)
 
 
-@contextmanager
-def opened(owner: bool = False) -> Iterator[Session]:
-    """A transaction as the serving role, or as the owner; embedded PostgreSQL is started if it is not running."""
+def read_settings() -> Settings:
+    """The settings of a command, which need not be fit for serving."""
     try:
-        with server.databases(Settings.from_env(os.environ, demo=True)) as urls:
-            engine = database.engine(urls.owner if owner else urls.app)
-            with database.sessions(engine).begin() as db:
-                yield db
-            engine.dispose()
+        return Settings.from_env(os.environ, demo=True)
     except SettingsRefused as failure:
         refuse(str(failure), 2)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the domain or the database refuses, as a sentence."""
+    try:
+        yield
     except Refused as failure:
         refuse(failure.message.text("en"))
     except OperationalError as failure:
@@ -47,3 +49,15 @@ def opened(owner: bool = False) -> Iterator[Session]:
     except DBAPIError as failure:
         known = refusal_of(failure)
         refuse(known.message.text("en") if known else f"The database refused: {failure.orig}")
+
+
+@contextmanager
+def opened(owner: bool = False) -> Iterator[Session]:
+    """A transaction as the serving role, or as the owner; embedded PostgreSQL is started if it is not running."""
+    with told(), server.databases(read_settings()) as urls:
+        engine = database.engine(urls.owner if owner else urls.app)
+        try:
+            with database.sessions(engine).begin() as db:
+                yield db
+        finally:
+            engine.dispose()

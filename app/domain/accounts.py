@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -134,6 +135,9 @@ def invite_colleague(
     organisation = owned(db, actor, organisation_id)
     throttle.hit(db, f"invite:{actor.person_id}", 30, timedelta(hours=1))
     person = person_named(db, email, actor.language)
+    live = colleagues(db, actor, organisation_id)
+    if role != "owner" and (present := next((m for m in live if m.person_id == person.id), None)):
+        _refuse_last_owner(present, live)
     _join(db, organisation, person, role)
     _tell_invited(db, person, organisation.name, role, actor.name or actor.email, base_url)
     audit.record(
@@ -173,12 +177,16 @@ def end_membership(db: Session, actor: Actor, organisation_id: uuid.UUID, member
     member = live.get(membership_id)
     if member is None:
         raise NotFound
-    if member.role == "owner" and sum(m.role == "owner" for m in live.values()) == 1:
-        raise Forbidden(Message(N_("An organisation keeps at least one owner. Make a colleague owner first."), {}))
+    _refuse_last_owner(member, live.values())
     member.ended_at = func.clock_timestamp()
     audit.record(
         db, actor, "organisation.colleague_removed", organisation=str(organisation_id), person=str(member.person_id)
     )
+
+
+def _refuse_last_owner(leaving: Membership, live: Iterable[Membership]) -> None:
+    if leaving.role == "owner" and sum(m.role == "owner" for m in live) == 1:
+        raise Forbidden(Message(N_("An organisation keeps at least one owner. Make a colleague owner first."), {}))
 
 
 def invite_state(db: Session, actor: Actor, state_code: str, authority: str, email: str, base_url: str) -> Organisation:

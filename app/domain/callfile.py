@@ -45,6 +45,8 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> Marked:
     made.line = node.start_mark.line + 1
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.MarkedYAMLError(problem=f"'{key}' is no name: quote it", problem_mark=key_node.start_mark)
         if key in made:
             raise yaml.MarkedYAMLError(problem=f"'{key}' is given twice: keep one", problem_mark=key_node.start_mark)
         made[key] = loader.construct_object(value_node, deep=True)

@@ -12,16 +12,21 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import xlsxwriter
+from sqlalchemy import ColumnElement, cast, func
+from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session
 
 from app.domain import audit, calls, dossiers, register
 from app.domain.access import SYSTEM, Actor
 from app.domain.identifiers import country_names
+from app.domain.kinds import LIST
+from app.domain.questionnaire import Questionnaire
 from app.infra import times
 from app.infra.files import FileStore
 from app.models import Call, Submission, Version
 
 FORMATS = ("json", "ndjson", "csv", "xlsx", "zip")
+ANSWER = "answer."
 BOM = "\ufeff"
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 EXCEL_CELL = 32_767  # characters that fit in a cell
@@ -87,24 +92,57 @@ def cell(kind: str, value: Any, language: str) -> Any:
     return value
 
 
+def answer_columns(questions: Questionnaire) -> tuple[register.Column, ...]:
+    """A column for each question, so that what a call file asks stands in every spreadsheet; the title has its own already."""
+    asked = [q for step in questions.steps for q in step.questions if q.name != questions.uses["title"]]
+    return tuple(
+        register.Column(
+            ANSWER + q.name, q.kind, q.label, _names_of(q.name) if q.kind == "file" else Version.answers[q.name]
+        )
+        for q in asked
+    )
+
+
+def _names_of(question: str) -> ColumnElement[Any]:
+    path = "$[*] ? (@.question == $question).name"
+    return func.jsonb_path_query_array(
+        Version.files, cast(path, JSONPATH), func.jsonb_build_object("question", question)
+    )
+
+
+def _shown(questions: Questionnaire, column: register.Column, value: Any, language: str) -> Any:
+    """A value as a spreadsheet has it; an answer as people read it, numbers as numbers, items of a list as JSON."""
+    if not column.name.startswith(ANSWER) or value is None or column.kind in register.NUMBERS:
+        return cell(column.kind, value, language)
+    if column.kind == "file":
+        return ", ".join(value)
+    if column.kind == LIST:
+        return json.dumps(value, ensure_ascii=False) if value else ""
+    return questions.question(column.name.removeprefix(ANSWER)).show(value, language)
+
+
 def csv_lines(db: Session, actor: Actor, call: Call, query: register.Query, language: str) -> Iterator[bytes]:
-    """The register as CSV for spreadsheets: UTF-8 with BOM, semicolons, formulas made harmless."""
-    columns = register.columns(calls.questions(call))
+    """The register and all answers as CSV for spreadsheets: UTF-8 with BOM, semicolons, formulas made harmless."""
+    questions = calls.questions(call)
+    also = answer_columns(questions)
+    columns = register.columns(questions) + also
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=";")
     buffer.write(BOM)
     writer.writerow([neutral(column.heading(language)) for column in columns])
-    for batch in register.everything(db, actor, call, query):
+    for batch in register.everything(db, actor, call, query, also):
         for row in batch:
-            writer.writerow([neutral(cell(c.kind, row[c.name], language)) for c in columns])
+            writer.writerow([neutral(_shown(questions, c, row[c.name], language)) for c in columns])
         yield buffer.getvalue().encode()
         buffer.seek(0)
         buffer.truncate()
 
 
 def xlsx(db: Session, actor: Actor, call: Call, query: register.Query, language: str, out: Any) -> None:
-    """The register as a workbook: numbers are numbers, texts are texts and never formulas or links."""
-    columns = register.columns(calls.questions(call))
+    """The register and all answers as a workbook: numbers are numbers, texts are texts and never formulas or links."""
+    questions = calls.questions(call)
+    also = answer_columns(questions)
+    columns = register.columns(questions) + also
     options = {
         "constant_memory": True,
         "strings_to_formulas": False,
@@ -117,11 +155,11 @@ def xlsx(db: Session, actor: Actor, call: Call, query: register.Query, language:
         for place, column in enumerate(columns):
             sheet.write_string(0, place, column.heading(language), bold)
         at = 0
-        for batch in register.everything(db, actor, call, query):
+        for batch in register.everything(db, actor, call, query, also):
             for row in batch:
                 at += 1
                 for place, column in enumerate(columns):
-                    _write(sheet, at, place, column.kind, cell(column.kind, row[column.name], language))
+                    _write(sheet, at, place, column.kind, _shown(questions, column, row[column.name], language))
         sheet.freeze_panes(1, 1)
         sheet.autofilter(0, 0, max(at, 1), len(columns) - 1)
 

@@ -81,6 +81,14 @@ def _shape(body: Any, wanted: dict[str, Any], what: str) -> Found:
             yield from _text(body[key], body.line, f"'{key}' of {what}")
         elif kind is not object and not (isinstance(body[key], kind) and (kind is not int or body[key] is not True)):
             yield body.line, f"'{key}' of {what} is a {kind.__name__}: quote texts and numbers that are texts."
+        elif key in ("for", "needs") and not _are(body[key], str):
+            yield body.line, f"'{key}' of {what} is a list of names."
+
+
+def _are(found: Any, sort: type) -> bool:
+    """Whether it is a list, or a mapping to values, of one sort."""
+    held = found.values() if isinstance(found, dict) else found
+    return isinstance(found, list | dict) and all(isinstance(one, sort) for one in held)
 
 
 def _text(value: Any, line: int, what: str) -> Found:
@@ -91,22 +99,30 @@ def _text(value: Any, line: int, what: str) -> Found:
 
 
 def _inner_shapes(body: Marked) -> Found:
-    for name, respondent in (body.get("respondents") or {}).items():
+    for name, respondent in _inside_of(body, "respondents", dict).items():
         yield from _shape(respondent, RESPONDENT, f"respondent {name}")
-    for name, heading in (body.get("headings") or {}).items():
+    for name, heading in _inside_of(body, "headings", dict).items():
         yield from _text(heading, body.line, f"heading {name}")
-    for name, limit in (body.get("limits") or {}).items():
+    for name, limit in _inside_of(body, "limits", dict).items():
         yield from _shape(limit, LIMIT, f"limit {name}")
         if isinstance(limit, dict) and limit.get("kind") not in ("money", "decimal", "percent", "integer"):
             yield getattr(limit, "line", body.line), f"limit {name} is money, decimal, percent or integer."
-    for step in body.get("steps") or []:
+    if not _are(_inside_of(body, "uses", dict), str):
+        yield body["uses"].line, "`uses` names one question for each part."
+    for step in _inside_of(body, "steps", list):
         yield from _shape(step, STEP, "a step")
-        for question in (step.get("questions") or []) if isinstance(step, Marked) else []:
+        for question in _inside_of(step, "questions", list):
             yield from _question_shape(question, depth=0)
-    for rule in body.get("rules") or []:
+    for rule in _inside_of(body, "rules", list):
         yield from _shape(rule, RULE, "a rule")
-    for column in body.get("register") or []:
+    for column in _inside_of(body, "register", list):
         yield from _shape(column, COLUMN, "a register column")
+
+
+def _inside_of(body: Any, key: str, sort: type) -> Any:
+    """What stands under a key, or nothing where that is of another sort: its shape is complained about already."""
+    found = body.get(key) if isinstance(body, Marked) else None
+    return found if isinstance(found, sort) else sort()
 
 
 def _question_shape(body: Any, depth: int) -> Found:
@@ -116,7 +132,12 @@ def _question_shape(body: Any, depth: int) -> Found:
     kind, name, line = body.get("kind"), body.get("name"), body.line
     if kind not in (*kinds.KINDS, kinds.LIST):
         yield line, f"Question {name} is of kind '{kind}'; there are {', '.join((*kinds.KINDS, kinds.LIST))}."
-    for option in body.get("options") or []:
+    required, least = body.get("required", False), body.get("min_items", 0)
+    if not (isinstance(required, bool) or (isinstance(required, list) and _are(required, str))):
+        yield line, f"Question {name}: `required` is true or a list of kinds of respondent."
+    if not (isinstance(least, int) or (isinstance(least, dict) and _are(least, int))):
+        yield line, f"Question {name}: `min_items` is a number, or one for each kind of respondent."
+    for option in _inside_of(body, "options", list):
         yield from _shape(option, OPTION, f"an option of {name}")
     if (kind in ("choice", "choices")) != bool(body.get("options")):
         yield line, f"Question {name}: `options` belong to choice and choices, and those need them."
@@ -126,9 +147,9 @@ def _question_shape(body: Any, depth: int) -> Found:
         yield line, f"Question {name}: files are asked at the top of a step, not inside a list."
     if depth > 1 and kind == kinds.LIST:
         yield line, f"Question {name}: a list inside a list inside a list cannot be shown; put it one level up."
-    values = [o.get("value") for o in body.get("options") or [] if isinstance(o, dict)]
+    values = [o.get("value") for o in _inside_of(body, "options", list) if isinstance(o, dict)]
     given = body.get("default")
-    if given is not None and not set(given if isinstance(given, list) else [given]) <= set(values):
+    if given is not None and any(one not in values for one in (given if isinstance(given, list) else [given])):
         yield line, f"Question {name}: the default is not among the options."
-    for inner in body.get("questions") or []:
+    for inner in _inside_of(body, "questions", list):
         yield from _question_shape(inner, depth + 1)

@@ -101,6 +101,7 @@ def page(
     limit: int,
     after: str | None = None,
     before: str | None = None,
+    also: tuple[Column, ...] = (),
 ) -> Page:
     """At most `limit` rows from the first, or from beyond the row with reference `after`, or up to the one `before`.
 
@@ -109,11 +110,11 @@ def page(
     named = {column.name: column for column in columns(calls.questions(call))}
     by = named.get(query.sort, named["received_at"])
     backwards = before is not None
-    statement = _found(actor, call, query, named.values())
+    statement = _found(actor, call, query, (*named.values(), *also))
     if anchor := before or after:
         place = db.execute(_place(call, by, anchor)).one_or_none()
         if place is None:
-            return page(db, actor, call, query, limit)
+            return page(db, actor, call, query, limit, also=also)
         statement = statement.where(_beyond(by, place[0], anchor, query.descending != backwards, backwards))
     statement = statement.order_by(*_order(by, query.descending != backwards, backwards)).limit(limit + 1)
     rows = [dict(row) for row in db.execute(statement).mappings()]
@@ -125,11 +126,13 @@ def page(
     return Page(rows, first if (has_more if backwards else after) else None, last if backwards or has_more else None)
 
 
-def everything(db: Session, actor: Actor, call: Call, query: Query) -> Iterator[list[dict[str, Any]]]:
-    """All rows that a query finds, in its order, a batch at a time."""
+def everything(
+    db: Session, actor: Actor, call: Call, query: Query, also: tuple[Column, ...] = ()
+) -> Iterator[list[dict[str, Any]]]:
+    """All rows that a query finds, in its order, a batch at a time, with the columns `also` beside the register's own."""
     after: str | None = None
     while True:
-        found = page(db, actor, call, query, BATCH, after)
+        found = page(db, actor, call, query, BATCH, after, also=also)
         yield found.rows
         if (after := found.after) is None:
             return

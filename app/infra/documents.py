@@ -20,6 +20,7 @@ MAX_OBJECTS = 200_000
 TAIL = 2048
 ACTIVE = frozenset({"/JavaScript", "/JS", "/Launch", "/EmbeddedFiles", "/EmbeddedFile", "/XFA", "/RichMedia", "/AA"})
 ACTIONS = frozenset({"/JavaScript", "/Launch", "/ImportData", "/SubmitForm", "/RichMediaExecute"})
+UNZIPPABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # NotImplementedError is one
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 EMPTY = N_("%(name)s was not added: it is empty. Save it again and add it.")
@@ -60,8 +61,22 @@ def inspect(path: Path, name: str) -> str:
     if extension not in SORTS:
         raise Unacceptable(MACROS if extension in (".xlsm", ".xltm", ".xlsb") else WRONG_SORT, name)
     media_type, check = SORTS[extension]
-    check(path, name)
+    try:
+        check(path, name)
+    except struct.error as failure:  # a picture that ends within its own header
+        raise Unacceptable(DAMAGED, name) from failure
+    if check not in (_xlsx, _ods) and _is_package_too(path):
+        raise Unacceptable(TRAILING, name)
     return media_type
+
+
+def _is_package_too(path: Path) -> bool:
+    """Whether an unpacker finds files in it: a ZIP may hide in front of what ends a picture or a PDF."""
+    try:
+        with zipfile.ZipFile(path) as package:
+            return bool(package.infolist())
+    except UNZIPPABLE:
+        return False
 
 
 def _head(path: Path, length: int = 16) -> bytes:
@@ -123,7 +138,7 @@ def _package(path: Path, name: str) -> zipfile.ZipFile:
         raise Unacceptable(NOT_AS_NAMED, name)
     try:
         package = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as failure:
+    except UNZIPPABLE as failure:
         raise Unacceptable(DAMAGED, name) from failure
     entries = package.infolist()
     total = sum(e.file_size for e in entries)
@@ -140,7 +155,7 @@ def _member(package: zipfile.ZipFile, member: str, name: str, limit: int = 5_000
             return file.read(limit)
     except KeyError as failure:
         raise Unacceptable(NOT_AS_NAMED, name) from failure
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as failure:
+    except UNZIPPABLE as failure:
         raise Unacceptable(DAMAGED, name) from failure
 
 
@@ -148,7 +163,7 @@ def _whole(package: zipfile.ZipFile, name: str) -> None:
     try:
         if package.testzip() is not None:
             raise Unacceptable(DAMAGED, name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as failure:
+    except UNZIPPABLE as failure:
         raise Unacceptable(DAMAGED, name) from failure
 
 

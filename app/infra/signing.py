@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,10 @@ def verify(token: str, jwks: dict[str, Any]) -> bytes:
         raise BadSignature("The signature is not a JWS.") from failure
     if header.get("alg") != ALGORITHM:
         raise BadSignature(f"The signature is of another sort than {ALGORITHM}.")
-    known = {key["kid"]: key for key in jwks.get("keys", []) if key.get("kty") == "OKP"}
-    if header.get("kid") not in known:
+    known = [key for key in jwks.get("keys", []) if key.get("kty") == "OKP" and key["kid"] == header.get("kid")]
+    if not known:
         raise UnknownKey(str(header.get("kid")))
-    keys = KeySet([OKPKey.import_key(known[header["kid"]])])
+    keys = KeySet([OKPKey.import_key(key) for key in known])
     last = token.rpartition(".")[2]
     if base64.urlsafe_b64encode(base64.urlsafe_b64decode(f"{last}==")).rstrip(b"=").decode() != last:
         raise BadSignature("The signature is written with spare bits.")  # another spelling of the same bytes
@@ -88,7 +89,7 @@ def _make(path: Path) -> None:
     pem = OKPKey.generate_key("Ed25519").raw_value.private_bytes(  # type: ignore[union-attr]
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    draft = path.with_suffix(f".{os.getpid()}.new")
+    draft = path.with_suffix(f".{secrets.token_hex(8)}.new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(pem)

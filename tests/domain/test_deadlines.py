@@ -360,7 +360,7 @@ class Race:
                     make.fill(db, actor, case, {"title": f"Changed {i}", "contact_email": email})
                 self.ready.append((actor, case.reference))
             self.call_id = call.id
-        self.old = set_window(portal, cluster, self.code, 1.6)
+        self.old = set_window(portal, cluster, self.code, 3.0)
         self.new = self.old + timedelta(seconds=1.5)
         with portal.sessions.begin() as db:
             self.change = deadlines.propose(db, one, calls.by_code(db, self.code), self.new, WHY).id
@@ -374,7 +374,7 @@ class Race:
     def extend(self) -> datetime:
         """Confirm while the call is open, and commit only after the old deadline has passed."""
         self.gate.wait()
-        self.wait_until(self.old - timedelta(seconds=0.4))
+        self.wait_until(self.old - timedelta(seconds=1.2))
         with self.portal.sessions.begin() as db:
             change = deadlines.confirm(db, self.other, calls.by_code(db, self.code), self.change, make.ISSUER)
             db.execute(text("select pg_sleep(extract(epoch from :at - clock_timestamp()) + 0.05)"), {"at": self.old})
@@ -397,7 +397,7 @@ class Race:
     def submit(self, share: list[tuple[Actor, str]], seed: int) -> dict[str, datetime | None]:
         """Submit each draft once, at instants around both deadlines: None once acknowledged, or when it was refused."""
         spread = random.Random(seed)
-        moments = sorted(self.old + timedelta(seconds=spread.uniform(-1.2, 1.8)) for _ in share)
+        moments = sorted(self.old + timedelta(seconds=spread.uniform(-2.4, 1.8)) for _ in share)
         found: dict[str, datetime | None] = {}
         self.gate.wait()
         for moment, (actor, reference) in zip(moments, share, strict=True):
