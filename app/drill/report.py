@@ -1,0 +1,120 @@
+"""The report of a drill: figures, and each promise that was broken."""
+
+import statistics
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from app.drill.crowd import Press
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the crowd saw, and what was found in the portal after the seal.
+
+    `stored` has the instant of each version by reference and number, `sealed` the number that counts by reference.
+    """
+
+    presses: list[Press]
+    closes_at: datetime
+    stored: dict[tuple[str, int], datetime]
+    sealed: dict[str, int]
+    verified: set[tuple[str, int]]
+    late_attempts: int
+    seals: int
+    seal_wait: float | None
+    invariants: list[str]
+    kills: list[str] = field(default_factory=list)
+
+    @property
+    def acknowledged(self) -> set[tuple[str, int]]:
+        """The receipts that somebody saw."""
+        return {(p.reference, p.version) for p in self.presses if p.version is not None}
+
+
+def figures(found: Findings) -> dict[str, Any]:
+    """All figures, as JSON has them; those under `promises` must be 0."""
+    outcomes = [press.outcome for press in found.presses]
+    known = {press.reference for press in found.presses if press.outcome in ("died", "broken")}
+    silent = {(reference, number) for reference, number in found.sealed.items()} - found.acknowledged
+    cutoff = found.closes_at.timestamp()
+    answered = [p for p in found.presses if p.outcome in ("acknowledged", "refused")]
+    return {
+        "presses": len(found.presses),
+        "accepted": len(found.stored),
+        "acknowledged": len(found.acknowledged),
+        "refused": outcomes.count("refused"),
+        "answered_broken": outcomes.count("broken"),
+        "connections_died": outcomes.count("died"),
+        "in_manifest_but_not_acknowledged": len(silent),
+        "seals": found.seals,
+        "seal_wait_seconds": round(found.seal_wait, 3) if found.seal_wait is not None else None,
+        "killed": found.kills,
+        "milliseconds": {
+            "before": _times([p for p in answered if p.sent_at < cutoff - 1]),
+            "last second": _times([p for p in answered if cutoff - 1 <= p.sent_at < cutoff]),
+            "after": _times([p for p in answered if p.sent_at >= cutoff]),
+        },
+        "promises": {
+            "stamped late": sum(at >= found.closes_at for at in found.stored.values()),
+            "acknowledged but missing in the database": len(found.acknowledged - set(found.stored)),
+            "acknowledged but missing in the sealed set": sum(
+                found.sealed.get(reference, 0) < number for reference, number in found.acknowledged
+            ),
+            "acknowledged but without a valid receipt and proof": len(found.acknowledged - found.verified),
+            "in the sealed set, though its applicant saw neither a receipt nor a fault": len(
+                {reference for reference, _ in silent} - known
+            ),
+            "refused before the cutoff": sum(
+                p.outcome == "refused" and p.sent_at + p.took < cutoff for p in found.presses
+            ),
+            "refused as late but not on record": max(0, _late(found) - found.late_attempts),
+            "complete drafts called incomplete": outcomes.count("invalid"),
+            "seals too few or too many": abs(found.seals - 1),
+            "invariants broken": len(found.invariants),
+        },
+        "invariants": found.invariants,
+    }
+
+
+def _late(found: Findings) -> int:
+    cutoff = found.closes_at.timestamp()
+    return sum(p.outcome == "refused" and p.sent_at >= cutoff for p in found.presses)
+
+
+def _times(presses: list[Press]) -> dict[str, float] | None:
+    """Count, median and 99th percentile in milliseconds; None where there was nothing."""
+    if not presses:
+        return None
+    took = sorted(press.took * 1000 for press in presses)
+    return {"count": len(took), "p50": round(statistics.median(took)), "p99": round(took[int(len(took) * 0.99)])}
+
+
+def broken(made: dict[str, Any]) -> list[str]:
+    """The promises that were not kept, each with its number; empty when all is well."""
+    return [f"{promise}: {number}" for promise, number in made["promises"].items() if number]
+
+
+def lines(made: dict[str, Any]) -> str:
+    """The figures for people."""
+    said = [f"{made[name]:>8}  {words}" for name, words in COUNTS.items()]
+    said += [f"{number:>8}  {promise} (must be 0)" for promise, number in made["promises"].items()]
+    said.append(f"{made['seals']:>8}  seals made (must be 1), {made['seal_wait_seconds']} s after the cutoff")
+    for phase, times in made["milliseconds"].items():
+        said.append(
+            f"  {phase}: p50 {times['p50']} ms, p99 {times['p99']} ms of {times['count']}" if times else f"  {phase}: none"
+        )
+    said += [f"  killed: {what}" for what in made["killed"]]
+    said += [f"  broken: {sentence}" for sentence in made["invariants"]]
+    return "\n".join(said)
+
+
+COUNTS = {
+    "presses": "presses on submit",
+    "accepted": "versions accepted",
+    "acknowledged": "receipts shown to applicants",
+    "refused": "presses refused",
+    "answered_broken": "answers that said the portal was broken, pressed again",
+    "connections_died": "connections that died, pressed again",
+    "in_manifest_but_not_acknowledged": "in the sealed set but not acknowledged (allowed where the connection died)",
+}
