@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 from alembic import command
@@ -75,6 +76,11 @@ def is_at_head(url: str) -> bool:
 def file_store(settings: Settings) -> FileStore:
     """Where attachments are kept."""
     return FileStore.from_url(settings.files_url)
+
+
+def own_jwks(settings: Settings) -> dict[str, Any]:
+    """This portal's public keys."""
+    return Signer.load_or_create(settings.data / "keys").jwks()
 
 
 def make_portal(settings: Settings, url: str) -> Portal:

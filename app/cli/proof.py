@@ -69,12 +69,12 @@ def _content(file: Path) -> bytes:
 def _own_keys() -> bytes:
     """The public keys of the portal whose DATA this is."""
     try:
-        folder = Settings.from_env(os.environ, demo=True).data / "keys"
+        settings = Settings.from_env(os.environ, demo=True)
     except SettingsRefused as failure:
         refuse(str(failure), 2)
-    if not any(folder.glob("*.pem")):
+    if not any((settings.data / "keys").glob("*.pem")):
         refuse("There are no keys of a portal here. Give its jwks.json, from /.well-known/jwks.json, with --keys.", 2)
-    return json.dumps(Signer.load_or_create(folder).jwks()).encode()
+    return json.dumps(server.own_jwks(settings)).encode()
 
 
 def seal(code: str, as_json: Json = False) -> None:

@@ -35,8 +35,10 @@ class Crowd:
         self.url, self.seconds, self.grace = url, seconds, grace
         self.presses: list[Press] = []
         self.started_at = 0.0
+        chances = [Random(chance.random()) for _ in applicants]  # noqa: S311 (a rehearsal)
         self.threads = [
-            threading.Thread(target=self._live, args=(one, Random(chance.random())), daemon=True) for one in applicants
+            threading.Thread(target=self._live, args=each, daemon=True)
+            for each in zip(applicants, chances, strict=True)
         ]
 
     def start(self) -> None:

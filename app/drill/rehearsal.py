@@ -1,6 +1,5 @@
 """One rehearsal on a stage: a cloned call, a crowd across its cutoff, kills on request, the seal, and the findings."""
 
-import json
 import secrets
 import time
 import urllib.request
@@ -137,8 +136,3 @@ def _verified(stage: Stage, ready: list[Applicant], shown: set[tuple[str, int]],
         if (said["reference"], said["version"]) == (reference, number) and "proof" in receipt:
             found.add((reference, number))
     return found
-
-
-def as_json(made: dict[str, Any]) -> str:
-    """The figures as JSON."""
-    return json.dumps(made, indent=1, ensure_ascii=False)

@@ -69,12 +69,17 @@ def figures(found: Findings) -> dict[str, Any]:
                 p.outcome == "refused" and p.sent_at + p.took < cutoff for p in found.presses
             ),
             "refused as late but not on record": max(0, _late(found) - found.late_attempts),
+            "applicants left without an answer": len({p.reference for p in found.presses} - _told(found)),
             "complete drafts called incomplete": outcomes.count("invalid"),
             "seals too few or too many": abs(found.seals - 1),
             "invariants broken": len(found.invariants),
         },
         "invariants": found.invariants,
     }
+
+
+def _told(found: Findings) -> set[str]:
+    return {press.reference for press in found.presses if press.outcome in ("acknowledged", "refused", "invalid")}
 
 
 def _late(found: Findings) -> int:
@@ -102,7 +107,9 @@ def lines(made: dict[str, Any]) -> str:
     said.append(f"{made['seals']:>8}  seals made (must be 1), {made['seal_wait_seconds']} s after the cutoff")
     for phase, times in made["milliseconds"].items():
         said.append(
-            f"  {phase}: p50 {times['p50']} ms, p99 {times['p99']} ms of {times['count']}" if times else f"  {phase}: none"
+            f"  {phase}: p50 {times['p50']} ms, p99 {times['p99']} ms of {times['count']}"
+            if times
+            else f"  {phase}: none"
         )
     said += [f"  killed: {what}" for what in made["killed"]]
     said += [f"  broken: {sentence}" for sentence in made["invariants"]]
