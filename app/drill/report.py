@@ -35,8 +35,6 @@ class Findings:
 def figures(found: Findings) -> dict[str, Any]:
     """All figures, as JSON has them; those under `promises` must be 0."""
     outcomes = [press.outcome for press in found.presses]
-    known = {press.reference for press in found.presses if press.outcome in ("died", "broken")}
-    silent = {(reference, number) for reference, number in found.sealed.items()} - found.acknowledged
     cutoff = found.closes_at.timestamp()
     answered = [p for p in found.presses if p.outcome in ("acknowledged", "refused")]
     return {
@@ -46,7 +44,7 @@ def figures(found: Findings) -> dict[str, Any]:
         "refused": outcomes.count("refused"),
         "answered_broken": outcomes.count("broken"),
         "connections_died": outcomes.count("died"),
-        "in_manifest_but_not_acknowledged": len(silent),
+        "in_manifest_but_not_acknowledged": len(_silent(found)),
         "seals": found.seals,
         "seal_wait_seconds": round(found.seal_wait, 3) if found.seal_wait is not None else None,
         "killed": found.kills,
@@ -55,36 +53,42 @@ def figures(found: Findings) -> dict[str, Any]:
             "last second": _times([p for p in answered if cutoff - 1 <= p.sent_at < cutoff]),
             "after": _times([p for p in answered if p.sent_at >= cutoff]),
         },
-        "promises": {
-            "stamped late": sum(at >= found.closes_at for at in found.stored.values()),
-            "acknowledged but missing in the database": len(found.acknowledged - set(found.stored)),
-            "acknowledged but missing in the sealed set": sum(
-                found.sealed.get(reference, 0) < number for reference, number in found.acknowledged
-            ),
-            "acknowledged but without a valid receipt and proof": len(found.acknowledged - found.verified),
-            "in the sealed set, though its applicant saw neither a receipt nor a fault": len(
-                {reference for reference, _ in silent} - known
-            ),
-            "refused before the cutoff": sum(
-                p.outcome == "refused" and p.sent_at + p.took < cutoff for p in found.presses
-            ),
-            "refused as late but not on record": max(0, _late(found) - found.late_attempts),
-            "applicants left without an answer": len({p.reference for p in found.presses} - _told(found)),
-            "complete drafts called incomplete": outcomes.count("invalid"),
-            "seals too few or too many": abs(found.seals - 1),
-            "invariants broken": len(found.invariants),
-        },
+        "promises": _promises(found),
         "invariants": found.invariants,
     }
 
 
-def _told(found: Findings) -> set[str]:
-    return {press.reference for press in found.presses if press.outcome in ("acknowledged", "refused", "invalid")}
-
-
-def _late(found: Findings) -> int:
+def _promises(found: Findings) -> dict[str, int]:
     cutoff = found.closes_at.timestamp()
-    return sum(p.outcome == "refused" and p.sent_at >= cutoff for p in found.presses)
+    refused = [press for press in found.presses if press.outcome == "refused"]
+    invalid = [press for press in found.presses if press.outcome == "invalid"]
+    lower = [(reference, n) for reference, n in found.acknowledged if found.sealed.get(reference, 0) < n]
+    unexplained = {reference for reference, _ in _silent(found)} - _named(found, "died", "broken")
+    untold = _named(found, "died", "broken") - _named(found, "acknowledged", "refused", "invalid")
+    return {
+        "stamped late": sum(at >= found.closes_at for at in found.stored.values()),
+        "acknowledged but missing in the database": len(found.acknowledged - set(found.stored)),
+        "acknowledged but missing in the sealed set": len(lower),
+        "acknowledged but without a valid receipt and proof": len(found.acknowledged - found.verified),
+        "in the sealed set, though its applicant saw neither a receipt nor a fault": len(unexplained),
+        "refused before the cutoff": sum(press.sent_at + press.took < cutoff for press in refused),
+        "refused as late but not on record": max(
+            0, sum(press.sent_at >= cutoff for press in refused) - found.late_attempts
+        ),
+        "applicants left without an answer": len(untold),
+        "complete drafts called incomplete": len(invalid),
+        "seals too few or too many": abs(found.seals - 1),
+        "invariants broken": len(found.invariants),
+    }
+
+
+def _silent(found: Findings) -> set[tuple[str, int]]:
+    """What is in the sealed set though nobody saw a receipt of it."""
+    return set(found.sealed.items()) - found.acknowledged
+
+
+def _named(found: Findings, *outcomes: str) -> set[str]:
+    return {press.reference for press in found.presses if press.outcome in outcomes}
 
 
 def _times(presses: list[Press]) -> dict[str, float] | None:
