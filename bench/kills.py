@@ -9,7 +9,7 @@ from random import Random
 from app.drill import rehearsal, report
 from app.drill.stage import raised
 
-SUMS = ("presses", "accepted", "acknowledged", "refused", "answered_broken", "connections_died")
+SUMS = (*report.COUNTS, "seals")
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     options.add_argument("--seed", default=secrets.token_hex(4))
     given = options.parse_args()
     chance = Random(given.seed)
-    totals, waits, broken = dict.fromkeys([*SUMS, "in_manifest_but_not_acknowledged", "seals"], 0), [], []
+    totals, waits, broken = dict.fromkeys(SUMS, 0), [], []
     print(f"seed {given.seed}")
     with tempfile.TemporaryDirectory() as name, raised(Path(name)) as stage:
         for number in range(1, given.times + 1):

@@ -80,6 +80,14 @@ def test_what_was_accepted_while_the_connection_died_is_counted_and_allowed() ->
     assert (made["in_manifest_but_not_acknowledged"], report.broken(made)) == (1, [])
 
 
+def test_what_was_accepted_though_the_portal_said_it_was_broken_is_counted() -> None:
+    mistaken = replace(KEPT, presses=[Press("EOI-A", AT - 2.5, 1.0, "broken"), *KEPT.presses])
+    made = report.figures(mistaken)
+    assert (made["accepted_though_answered_broken"], report.broken(made)) == (1, [])
+    elsewhere = replace(KEPT, presses=[Press("EOI-A", AT - 9, 1.0, "broken"), *KEPT.presses])
+    assert report.figures(elsewhere)["accepted_though_answered_broken"] == 0
+
+
 @pytest.mark.parametrize(("findings", "code"), [(KEPT, 0), (replace(KEPT, **BREACHES["stamped late"]), 1)])
 def test_a_broken_promise_gives_exit_code_1(findings: Findings, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager

@@ -45,6 +45,7 @@ def figures(found: Findings) -> dict[str, Any]:
         "answered_broken": outcomes.count("broken"),
         "connections_died": outcomes.count("died"),
         "in_manifest_but_not_acknowledged": len(_silent(found)),
+        "accepted_though_answered_broken": _mistaken(found),
         "seals": found.seals,
         "seal_wait_seconds": round(found.seal_wait, 3) if found.seal_wait is not None else None,
         "killed": found.kills,
@@ -85,6 +86,13 @@ def _promises(found: Findings) -> dict[str, int]:
 def _silent(found: Findings) -> set[tuple[str, int]]:
     """What is in the sealed set though nobody saw a receipt of it."""
     return set(found.sealed.items()) - found.acknowledged
+
+
+def _mistaken(found: Findings) -> int:
+    """Presses that were answered as broken though a version was received meanwhile: the database died at the commit."""
+    spans = [(p.reference, p.sent_at, p.sent_at + p.took) for p in found.presses if p.outcome == "broken"]
+    received = [(reference, at.timestamp()) for (reference, _), at in found.stored.items()]
+    return sum(any(who == one and start <= at <= end for one, at in received) for who, start, end in spans)
 
 
 def _named(found: Findings, *outcomes: str) -> set[str]:
@@ -128,4 +136,5 @@ COUNTS = {
     "answered_broken": "answers that said the portal was broken, pressed again",
     "connections_died": "connections that died, pressed again",
     "in_manifest_but_not_acknowledged": "in the sealed set but not acknowledged (allowed where the connection died)",
+    "accepted_though_answered_broken": "accepted though the answer said broken (pressing again showed the receipt)",
 }
