@@ -49,6 +49,7 @@ BREACHES: dict[str, dict[str, Any]] = {
     "applicants left without an answer": {"presses": [*KEPT.presses, Press("EOI-D", AT - 2, 0.3, "broken")]},
     "complete drafts called incomplete": {"presses": [*KEPT.presses, Press("EOI-C", AT - 2, 0.3, "invalid")]},
     "seals too few or too many": {"seals": 2},
+    "servers that ended without being killed": {"revived": 1},
     "invariants broken": {"invariants": ["The audit trail is one chain without a gap. Broken by 1."]},
 }
 

@@ -28,7 +28,7 @@ class Press:
 
 
 class Crowd:
-    """Drives all applicants over HTTP from the moment it is started; `join` gives what they saw."""
+    """Drives all applicants over HTTP from the moment it is started; `presses` is what they saw."""
 
     def __init__(self, url: str, applicants: list[Applicant], seconds: float, chance: Random, grace: float) -> None:
         self.host = urllib.parse.urlsplit(url)
@@ -47,11 +47,9 @@ class Crowd:
         for thread in self.threads:
             thread.start()
 
-    def join(self) -> list[Press]:
-        """Wait until everybody is done."""
-        for thread in self.threads:
-            thread.join()
-        return self.presses
+    def is_busy(self) -> bool:
+        """Whether somebody is not done yet."""
+        return any(thread.is_alive() for thread in self.threads)
 
     def _until(self, moment: float) -> None:
         time.sleep(max(0.0, self.started_at + moment - time.time()))

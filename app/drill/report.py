@@ -25,6 +25,7 @@ class Findings:
     seal_wait: float | None
     invariants: list[str]
     kills: list[str] = field(default_factory=list)
+    revived: int = 0
 
     @property
     def acknowledged(self) -> set[tuple[str, int]]:
@@ -79,6 +80,7 @@ def _promises(found: Findings) -> dict[str, int]:
         "applicants left without an answer": len(untold),
         "complete drafts called incomplete": len(invalid),
         "seals too few or too many": abs(found.seals - 1),
+        "servers that ended without being killed": found.revived,
         "invariants broken": len(found.invariants),
     }
 
