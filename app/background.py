@@ -30,8 +30,14 @@ class Background:
         self.swept_at = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
-        """Begin; the clock is measured before this returns, so that the first page shows the database's time."""
-        measure_clock(self.portal)
+        """Begin; the clock is measured before this returns, so that the first page shows the database's time.
+
+        While the database is away it begins all the same: a worker that ended here would end the whole server.
+        """
+        try:
+            measure_clock(self.portal)
+        except SQLAlchemyError as failure:
+            log.warning("the database is away at the start, trying again: %s", failure)
         self.thread.start()
 
     def stop(self) -> None:

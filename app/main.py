@@ -46,8 +46,8 @@ HEADERS = {
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BROKEN = N_(
-    "Something went wrong on our side and was written down. Nothing you sent was accepted; what was saved before is "
-    "kept. Go back and try again; if it happens again, tell the help desk the number below."
+    "Something went wrong on our side and was written down. What was saved before is kept. Go back, look whether your "
+    "last step was taken in, and try again if it was not; if it happens again, tell the help desk the number below."
 )
 METHOD = N_("This address does not take that kind of request.")
 

@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from app import server
 from app.cli import app
-from app.domain import callfile, calls
+from app.domain import callfile, calls, seals, statements
 from app.infra import database
 from app.infra.postgres import Cluster
 from app.infra.signing import Signer
+from app.models import Submission
 from tests import make
 from tests.conftest import clone
 
@@ -46,7 +47,13 @@ def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             receipt = make.send(db, actor, case, signer).receipt
             make.move_deadline(db, call, closes_in)
             (folder / f"{code}.json").write_text(json.dumps({"statement": receipt.body, "jws": receipt.jws}))
-        (folder / "receipt.json").write_bytes((folder / "aigf-eoi.json").read_bytes())
+        (closed,) = seals.due(db)
+        make.seal(db, closed, signer)
+        first = db.scalars(select(Submission).where(Submission.call_id == closed.id)).one()
+        kept = make.version_of(db, first).receipt
+        proven = statements.document(kept.body, kept.jws, proof=seals.proof(db, first))
+        (folder / "receipt.json").write_bytes(statements.canonical(proven))
+        (folder / "seal.json").write_bytes(statements.canonical(seals.document(db, closed)))
         (folder / "jwks.json").write_text(json.dumps(signer.jwks()))
     engine.dispose()
     yield (
@@ -263,7 +270,7 @@ def test_a_receipt_is_valid_changed_or_of_another_portal(
         f"receipt.json {tmp_path}/changed.json": 1,
         f"{tmp_path}/broken.json": 1,
         f"{tmp_path}/list.json": 1,
-        f"{tmp_path}/missing.json": 1,
+        f"{tmp_path}/missing.json": 2,
         "receipt.json --keys missing.json": 2,
         f"receipt.json --keys {tmp_path}/broken.json": 2,
         f"receipt.json --keys {tmp_path}/list.json": 2,

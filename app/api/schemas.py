@@ -278,6 +278,13 @@ class SealDocument(Strict):
     leaves: list[Sha256] = Field(description="In ascending order.")
 
 
+class SignedSeal(Strict):
+    """The seal that a proof leads to, without its leaves."""
+
+    statement: Seal
+    jws: str
+
+
 class LeafContent(Strict):
     """The content of a leaf: its digest is SHA-256 over a zero byte and this in RFC 8785 canonical JSON."""
 
@@ -298,3 +305,4 @@ class Proof(Strict):
     size: int
     path: list[Sha256] = Field(description="The neighbours on the way up, the lowest first.")
     root: Sha256
+    seal: SignedSeal

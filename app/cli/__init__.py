@@ -1,8 +1,8 @@
-"""The command line: serve, migrate, calls, staff, keys, export, verify, invariants; a room for each sort."""
+"""The command line: serve, migrate, calls, staff, keys, export, verify, invariants, drill; a room for each sort."""
 
 import typer
 
-from app.cli import calls, people, proof, serving
+from app.cli import calls, people, proof, rehearsing, serving
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(serving.serve)
@@ -17,6 +17,7 @@ app.add_typer(people.machines, name="key")
 app.command()(proof.export)
 app.command()(proof.verify)
 app.command()(proof.invariants)
+app.command()(rehearsing.drill)
 
 
 def main() -> None:

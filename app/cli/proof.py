@@ -35,26 +35,43 @@ def verify(
     keys_file: Annotated[
         Path | None, typer.Option("--keys", help="The portal's jwks.json; default: this portal's own.")
     ] = None,
+    seal_file: Annotated[
+        Path | None, typer.Option("--seal", help="The published seal, to check a receipt's proof against.")
+    ] = None,
 ) -> None:
-    """Check receipts offline. Exit 0 valid, 1 invalid, 2 cannot tell. Example: python -m app verify receipt.json"""
-    try:
-        jwks = json.loads(keys_file.read_text()) if keys_file else server.own_jwks(read_settings())
-    except (OSError, ValueError) as failure:
-        refuse(f"The keys cannot be read: {failure}", 2)
-    if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list):
-        refuse("The keys cannot be read: this is no jwks.json of a portal.", 2)
-    worst = 0
-    for file in files:
-        try:
-            document = json.loads(file.read_bytes())
-        except (OSError, ValueError) as failure:
-            typer.echo(f"{file}: cannot be read: {failure}", err=True)
-            worst = max(worst, 1)
+    """Check receipts, seals, exports and the rest, offline. Exit 0 valid, 1 invalid, 2 cannot tell.
+
+    Example: python -m app verify receipt.json --keys jwks.json --seal seal.json
+    """
+    given = {file: _content(file) for file in files}
+    seal = _content(seal_file) if seal_file else None
+    verdicts = {}
+    keys: bytes | None = None
+    for file, content in given.items():
+        if proofs.is_export(content):
+            verdicts[file] = proofs.verify_export(content)
             continue
-        verdict = proofs.verify(document, jwks)
+        keys = keys or (_content(keys_file) if keys_file else _own_keys())
+        verdicts[file] = proofs.judge(content, keys, seal)
+    for file, verdict in verdicts.items():
         typer.echo(f"{file}: {verdict.sentence.text('en')}", err=verdict.outcome != "valid")
-        worst = max(worst, {"valid": 0, "unknown": 2, "invalid": 1}[verdict.outcome])
-    raise typer.Exit(worst)
+    outcomes = {verdict.outcome for verdict in verdicts.values()}
+    raise typer.Exit(1 if "invalid" in outcomes else 2 if "unknown" in outcomes else 0)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as failure:
+        refuse(f"{file} cannot be read: {failure.strerror}.", 2)
+
+
+def _own_keys() -> bytes:
+    """The public keys of the portal whose DATA this is."""
+    settings = read_settings()
+    if not any((settings.data / "keys").glob("*.pem")):
+        refuse("There are no keys of a portal here. Give its jwks.json, from /.well-known/jwks.json, with --keys.", 2)
+    return json.dumps(server.own_jwks(settings)).encode()
 
 
 def seal(code: str, as_json: Json = False) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, cast, func
 from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import Session
 
-from app.domain import audit, calls, dossiers, register
+from app.domain import audit, calls, dossiers, proofs, register
 from app.domain.access import SYSTEM, Actor
 from app.domain.identifiers import country_names
 from app.domain.kinds import LIST
@@ -51,7 +51,7 @@ def ndjson(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
         count += 1
         yield line
     manifest = {
-        "format": "eoi-manifest/1",
+        "format": proofs.MANIFEST,
         "call": code,
         "definition": definition,
         "count": count,

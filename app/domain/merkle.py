@@ -1,8 +1,10 @@
 """The Merkle tree of a seal, as in RFC 9162: its root, and the path that shows one leaf to be in it. Digests are hex."""
 
 import hashlib
+import re
 from typing import Any
 
+HEX = re.compile("[0-9a-f]{64}")
 EMPTY = hashlib.sha256(b"").hexdigest()
 
 
@@ -12,7 +14,14 @@ def leaf(content: bytes) -> str:
 
 
 def _node(left: str, right: str) -> str:
-    return hashlib.sha256(b"\x01" + bytes.fromhex(left) + bytes.fromhex(right)).hexdigest()
+    return hashlib.sha256(b"\x01" + _bytes(left) + _bytes(right)).hexdigest()
+
+
+def _bytes(digest: str) -> bytes:
+    """A digest in its one spelling: `bytes.fromhex` would also take capitals and spaces."""
+    if not HEX.fullmatch(digest):
+        raise ValueError("this is no digest in lower-case hex")
+    return bytes.fromhex(digest)
 
 
 def _levels(leaves: list[str]) -> list[list[str]]:
@@ -42,7 +51,7 @@ def path(leaves: list[str], index: int) -> list[str]:
 
 def root_from(leaf: str, index: int, size: int, path: list[Any]) -> str | None:
     """The root that a leaf and its path lead to in a tree of `size` leaves; None when the path cannot be one."""
-    if not 0 <= index < size:
+    if isinstance(index, bool) or not 0 <= index < size:
         return None
     found, rest, last = leaf, list(path), size - 1
     while last > 0:

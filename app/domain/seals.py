@@ -128,9 +128,10 @@ def document(db: Session, call: Call) -> dict[str, Any]:
 
 
 def proof(db: Session, submission: Submission) -> dict[str, Any] | None:
-    """What shows one submission to be in the sealed set: its leaf and the path to the root. None before the seal."""
+    """What shows one submission to be in the sealed set: its leaf, the path to the root, the seal. None before the seal."""
     found = db.scalar(select(Leaf).where(Leaf.submission_id == submission.id).options(joinedload(Leaf.version)))
-    if found is None:
+    made = of_call(db, submission.call)
+    if found is None or made is None:
         return None
     leaves = hashes(db, submission.call)
     return {
@@ -147,6 +148,7 @@ def proof(db: Session, submission: Submission) -> dict[str, Any] | None:
         "size": len(leaves),
         "path": merkle.path(leaves, found.position),
         "root": merkle.root(leaves),
+        "seal": statements.document(made.body, made.jws),
     }
 
 

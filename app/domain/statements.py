@@ -23,7 +23,9 @@ TICKET = "eoi-ticket/1"
 FORMATS = (RECEIPT, REFUSAL, SEAL, HEAD, TICKET)
 BESIDE = frozenset({"statement", "jws", "proof", "leaves"})  # what a document may hold; the last two are not signed
 
-UNKNOWN = N_("This cannot be decided: it was signed with a key that is not among the keys given.")
+UNKNOWN = N_(
+    "This cannot be decided: it was signed with a key that is not among the keys given, or those keys are damaged."
+)
 NOT_OURS = N_("Invalid: this is not a signed document of this portal. It lacks %(part)s.")
 BAD = N_("Invalid: the signature does not fit. The file was changed after it was handed out, or was never ours.")
 DIFFERS = N_("Invalid: “%(part)s” in the file is not what was signed.")
@@ -79,7 +81,7 @@ def document(statement: dict[str, Any], jws: str, **beside: Any) -> dict[str, An
     return {"statement": statement, "jws": jws, **beside}
 
 
-def check(given: Any, jwks: dict[str, Any]) -> Verdict | None:
+def check(given: Any, jwks: Any) -> Verdict | None:
     """What is wrong with a signed document, whatever it states; None when its signature and bytes fit."""
     if not isinstance(given, dict):
         return Verdict("invalid", Message(NOT_OURS, {"part": "{}"}))
@@ -95,7 +97,7 @@ def check(given: Any, jwks: dict[str, Any]) -> Verdict | None:
         bytes_given = canonical(statement)
     except signing.UnknownKey:
         return Verdict("unknown", Message(UNKNOWN))
-    except (signing.BadSignature, rfc8785.CanonicalizationError):
+    except (signing.BadSignature, ValueError, RecursionError):
         return Verdict("invalid", Message(BAD))
     if signed != bytes_given:
         return Verdict("invalid", Message(DIFFERS, {"part": _first_difference(signed, statement)}))

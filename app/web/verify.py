@@ -1,8 +1,6 @@
 """/verify: check a receipt, or ask whether a reference with a digest was accepted; no login, and nothing learnt by guessing."""
 
-import json
 from datetime import timedelta
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData, UploadFile
@@ -73,8 +71,8 @@ def check(request: Request, form: pages.Form, actor: Public, db: Db, portal: Por
             request, message.text(language), "valid" if found else "unknown", reference=reference, digest=digest
         )
     try:
-        document: Any = json.loads(_given(form))
-    except (ValueError, RecursionError):
+        document = proofs.parse(_given(form))
+    except ValueError:
         return _page(request, Message(NOT_JSON).text(language), "invalid")
     verdict = proofs.verify(document, portal.signer.jwks())
     return _page(request, verdict.sentence.text(language), verdict.outcome)
