@@ -1,5 +1,6 @@
 """What a route may ask for: the database session of its request, the actor, and the outside world."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,15 +12,23 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.domain import sign_ins
 from app.domain.access import Actor
+from app.domain.attempts import Press
+from app.domain.availability import Watch
+from app.infra import database
 from app.infra.files import FileStore
 from app.infra.mailer import Mailer
 from app.infra.signing import Signer
 from app.settings import Settings
 
+CLOCKS_AGREE = timedelta(seconds=30)
+
 
 @dataclass
 class Portal:
-    """What one server process holds open. `clock_offset` is the database's clock minus this host's."""
+    """What one server process holds open. `clock_offset` is the database's clock minus this host's.
+
+    `watch` and `presses` hold what the process saw and could not write down while the database was away.
+    """
 
     settings: Settings
     engine: Engine
@@ -28,10 +37,20 @@ class Portal:
     files: FileStore
     mailer: Mailer
     clock_offset: timedelta = field(default=timedelta(0))
+    watch: Watch = field(default_factory=Watch)
+    presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
 
     def now(self) -> datetime:
         """The database's clock as last measured; for showing. What decides is read by the database at the write."""
         return datetime.now(UTC) + self.clock_offset
+
+    def checks(self) -> dict[str, bool]:
+        """Whether a submit would work now: database at the right revision, file store writable, clocks agreeing."""
+        return {
+            "database": database.probe(self.engine),
+            "files": self.files.ready(),
+            "clock": abs(self.clock_offset) < CLOCKS_AGREE,
+        }
 
 
 async def portal(request: Request) -> Portal:

@@ -9,20 +9,37 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from app.api import problems
+from app.api.problems import problem
 from app.api.v1 import create_api
 from app.background import Background
 from app.deps import Portal
-from app.domain import audit, submissions
-from app.domain.errors import CrossSite, Invalid, NotFound, NotReady, Refused, TooLarge, refusal_of
+from app.domain import audit
+from app.domain.errors import CrossSite, Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
 from app.infra.i18n import N_
-from app.web import account, apply, calls, deadlines, manage, pages, receipts, review, site, verify
+from app.watch import Watchman
+from app.web import (
+    account,
+    apply,
+    calls,
+    deadlines,
+    desk,
+    ledger,
+    manage,
+    pages,
+    problems,
+    receipts,
+    refusals,
+    review,
+    site,
+    verify,
+)
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +61,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+AWAY = ("", "08", "57")  # no answer at all, a broken connection, a server that shuts down or starts
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BROKEN = N_(
     "Something went wrong on our side and was written down. What was saved before is kept. Go back, look whether your "
@@ -72,7 +90,7 @@ def create_app(portal: Portal) -> FastAPI:
     """The whole portal over what `portal` holds open."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan, redirect_slashes=False)
     app.state.portal = portal
-    for room in (site, calls, receipts, apply, review, manage, deadlines, account, verify):
+    for room in (site, calls, receipts, refusals, apply, review, manage, desk, deadlines, account, verify, problems):
         app.include_router(room.router)
     api = create_api()
     api.state.portal = portal
@@ -82,6 +100,7 @@ def create_app(portal: Portal) -> FastAPI:
         app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(DBAPIError, _database_refused)
+    app.add_exception_handler(PoolTimeout, _database_refused)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _http)
     app.add_exception_handler(Exception, _broken)
@@ -91,14 +110,16 @@ def create_app(portal: Portal) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    background = Background(app.state.portal)
+    background, watchman = Background(app.state.portal), Watchman(app.state.portal)
     background.start()
+    watchman.start()
     yield
     await run_in_threadpool(background.stop)
+    await run_in_threadpool(watchman.stop)
 
 
 async def _refused(request: Request, failure: Exception) -> Response:
-    """One handler for all refusals: note a refused submit in a transaction of its own, then show the page."""
+    """One handler for all refusals: note a refused press on submit in a transaction of its own, then show the page."""
     refusal = failure if isinstance(failure, Refused) else Broken()
     if request.method not in SAFE and not hasattr(request.state, "form"):
         try:  # a guard refused before the form was read: read it now, so that what was typed can be shown
@@ -111,20 +132,27 @@ async def _refused(request: Request, failure: Exception) -> Response:
 
 
 def _show(request: Request, refusal: Refused) -> Response:
-    portal: Portal = request.app.state.portal
-    if attempt := getattr(request.state, "attempt", None):
-        submission_id, person_id, key = attempt
-        outcome = "invalid" if isinstance(refusal, NotReady) else "refused"
-        with portal.sessions.begin() as db:
-            submissions.record_attempt(db, submission_id, person_id, outcome, refusal.code, key)
-    return pages.refused(request, refusal)
+    return pages.refused(request, refusal, **ledger.note(request, refusal))
 
 
 async def _database_refused(request: Request, failure: Exception) -> Response:
     refusal = refusal_of(failure) if isinstance(failure, DBAPIError) else None
-    if refusal is None:
-        return await _broken(request, failure)
-    return await _refused(request, refusal)
+    if refusal is not None:
+        return await _refused(request, refusal)
+    if isinstance(failure, PoolTimeout) or _is_away(failure):
+        portal: Portal = request.app.state.portal
+        portal.watch.see(portal.now(), {"database" if _is_away(failure) else "connections": False})
+        log.warning("request %s found no database: %s", audit.request_id.get(), failure)
+        return await _refused(request, Unavailable())
+    return await _broken(request, failure)
+
+
+def _is_away(failure: Exception) -> bool:
+    """Whether the database could not be reached or went away, rather than finding fault with what was asked of it."""
+    if not isinstance(failure, DBAPIError):
+        return False
+    state = getattr(failure.orig, "sqlstate", None) or ""
+    return failure.connection_invalidated or (isinstance(failure, OperationalError) and state[:2] in AWAY)
 
 
 async def _http(request: Request, failure: Exception) -> Response:
@@ -132,7 +160,7 @@ async def _http(request: Request, failure: Exception) -> Response:
     kinds: dict[int, type[Refused]] = {404: NotFound, 405: WrongMethod, 413: TooLarge}
     refusal = kinds.get(status, Invalid)()
     if request.scope["path"].startswith("/api/"):  # an address that does not even reach the API, as one with a line end
-        return problems.problem(refusal)
+        return problem(refusal)
     return await _refused(request, refusal)
 
 
@@ -174,7 +202,8 @@ class Doorman:
             await send(message)
 
         if refusal := self._refusal(scope, headers):
-            await pages.refused(Request(scope, receive), refusal)(scope, receive, send_with_headers)
+            answer = await run_in_threadpool(_show, Request(scope, receive), refusal)
+            await answer(scope, receive, send_with_headers)
             return
         await self.app(scope, _counted(receive), send_with_headers)
 
@@ -199,7 +228,7 @@ def _counted(receive: Receive) -> Receive:
 
     async def counted() -> MutableMapping[str, Any]:
         nonlocal seen
-        message = await receive()
+        message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again: nothing more need come
         seen += len(message.get("body", b""))
         if seen > MAX_BODY:
             raise TooLarge

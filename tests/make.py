@@ -15,8 +15,22 @@ import pikepdf
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from app.domain import accounts, attachments, callfile, calls, drafts, keys, seals, submissions
+from app.domain import (
+    accounts,
+    attachments,
+    attempts,
+    callfile,
+    calls,
+    drafts,
+    keys,
+    references,
+    refusals,
+    seals,
+    submissions,
+)
 from app.domain.access import SYSTEM, Actor
+from app.domain.errors import CallClosed
+from app.infra import times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
 from app.models import Call, Organisation, Person, Seal, Submission, Version
@@ -162,6 +176,16 @@ def send(db: Session, actor: Actor, case: Submission, signer: Signer, key: str |
     version = submissions.submit(db, actor, case, key or secrets.token_hex(8), "en", signer, ISSUER)
     db.flush()
     return version
+
+
+def refused(db: Session, actor: Actor, case: Submission, signer: Signer) -> str:
+    """The reference of a late attempt with its signed refusal, as the pages write it down."""
+    now = calls.clock(db)
+    press = attempts.Press(references.new(now), case.reference, CallClosed.code, "late", now, actor.person_id)
+    attempt = attempts.write(db, press)
+    if attempt is None or refusals.sign(db, attempt, CallClosed(at=times.iso(now)), signer, ISSUER) is None:
+        raise LookupError("the attempt is nobody's")
+    return attempt.reference
 
 
 def key(db: Session, call: Call, *scopes: str) -> str:

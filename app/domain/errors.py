@@ -123,6 +123,12 @@ class NotReady(Refused):
     msgid = N_("This cannot be submitted yet. The page lists what is missing; your answers are kept.")
 
 
+class ClassifiedInformation(NotReady):
+    """Not ready either, and of its own sort: what the portal may not take in."""
+
+    code = "classified_information"
+
+
 class NothingSubmitted(Refused):
     code = "nothing_submitted"
     msgid = N_("Nothing has been submitted yet, so there is nothing to withdraw.")
@@ -142,6 +148,17 @@ class ReasonMissing(Refused):
     status = 422
     code = "reason_missing"
     msgid = N_("Give a reason. It is kept with the submission.")
+
+
+class WordsMissing(Refused):
+    status = 422
+    code = "words_missing"
+    msgid = N_("Nothing was sent: the field is empty. Say what there is to say in a few words.")
+
+
+class AlreadyAnswered(Refused):
+    code = "already_answered"
+    msgid = N_("This problem was answered already, by a colleague. Nothing was sent again.")
 
 
 class KindNotOpen(Refused):
@@ -188,6 +205,17 @@ class Invalid(Refused):
     status = 422
     code = "invalid"
     msgid = N_("The request could not be read. Nothing was changed.")
+
+
+class Unavailable(Refused):
+    """The database cannot be reached."""
+
+    status = 503
+    code = "unavailable"
+    msgid = N_(
+        "The portal cannot reach its database at this moment. Nothing you sent was accepted; what was saved before is "
+        "kept. What you typed is shown below, so that you can keep a copy. Wait a minute and try again."
+    )
 
 
 class LinkInvalid(Refused):

@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session, joinedload
 from app.domain import audit, calls, mails, references
 from app.domain.access import Actor
 from app.domain.calls import State
-from app.domain.errors import CallStillOpen, DeadlineRefused, Forbidden, NotFound, ProposalPending, ReasonMissing
+from app.domain.errors import (
+    CallClosed,
+    CallNotOpen,
+    CallStillOpen,
+    DeadlineRefused,
+    Forbidden,
+    NotFound,
+    ProposalPending,
+    ReasonMissing,
+)
 from app.infra import times
 from app.infra.i18n import N_, Message
 from app.models import Call, Exemption, Submission
@@ -113,6 +122,14 @@ def of_call(db: Session, call: Call) -> list[Exemption]:
             .order_by(Exemption.proposed_at.desc(), Exemption.id)
         )
     )
+
+
+def foretell(db: Session, submission: Submission) -> None:
+    """Refuse as the database would refuse a write to this case now, at an instant of its clock, where nothing is written."""
+    call, now = submission.call, calls.clock(db)
+    if calls.is_open(call, now) or (now >= call.opens_at and live(db, submission)):
+        return
+    raise (CallNotOpen if now < call.opens_at else CallClosed)(at=times.iso(now))
 
 
 def live(db: Session, submission: Submission) -> Exemption | None:

@@ -39,6 +39,8 @@ EVENTS = {
     "submission.started": N_("started a submission"),
     "submission.submitted": N_("submitted a version"),
     "submission.withdrawn": N_("withdrew a submission"),
+    "ticket.closed": N_("answered a reported problem"),
+    "ticket.reported": N_("reported a problem"),
 }
 DETAILS = {
     "question": N_("question"),
@@ -66,6 +68,7 @@ DETAILS = {
     "sha256": N_("SHA-256"),
     "state": N_("member state"),
     "until": N_("until"),
+    "ticket": N_("problem"),
     "version": N_("version"),
 }
 OUTCOMES = {
@@ -75,12 +78,15 @@ OUTCOMES = {
 }
 REFUSALS = {
     "accepted": N_("received and stamped"),
+    "accepted_before": N_("had been received before, and stands"),
+    "already_answered": N_("was answered already"),
     "already_withdrawn": N_("was withdrawn already"),
     "call_closed": N_("the call had closed"),
     "call_not_closed": N_("the call had not closed yet"),
     "call_sealed": N_("the call was sealed"),
     "call_still_open": N_("the call was not sealed yet"),
     "call_not_open": N_("the call had not opened yet"),
+    "classified_information": N_("held classified information"),
     "cross_site": N_("the form was too old, or of another site"),
     "deadline_refused": N_("the deadline could not move there"),
     "file_refused": N_("a file could not be taken"),
@@ -106,15 +112,19 @@ REFUSALS = {
     "too_large": N_("too large"),
     "too_many_files": N_("too many files"),
     "unauthenticated": N_("not signed in"),
+    "unavailable": N_("the database could not be reached"),
+    "words_missing": N_("nothing was said"),
 }
 PURPOSES = {
     "deadline": N_("deadline changed"),
     "exemption": N_("exemption granted"),
+    "answer": N_("answer to a reported problem"),
     "invitation": N_("invitation"),
     "receipt": N_("receipt"),
     "seal": N_("seal of a call"),
     "restoration": N_("submission restored"),
     "sign_in": N_("sign-in link"),
+    "ticket": N_("problem reported"),
     "withdrawal": N_("submission withdrawn"),
 }
 ROLES = {
@@ -136,6 +146,15 @@ SCOPES = {
     "attachments:read": N_("read files"),
     "deliveries:write": N_("confirm what was received"),
 }
+CHECKS = {
+    "clock": N_("clock differs from the database's"),
+    "connections": N_("no connection to the database was free"),
+    "database": N_("database away"),
+    "files": N_("file store away"),
+    "silent": N_("no server said anything"),
+    "starting": N_("a server started"),
+    "stopping": N_("a server stopped"),
+}
 WORDS = {
     "event": EVENTS,
     "detail": DETAILS,
@@ -146,6 +165,7 @@ WORDS = {
     "state": STATES,
     "assurance": ASSURANCES,
     "scope": SCOPES,
+    "check": CHECKS,
 }
 
 

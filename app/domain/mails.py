@@ -19,6 +19,7 @@ from app.models import (
     Membership,
     Person,
     Submission,
+    Ticket,
     Version,
     Withdrawal,
 )
@@ -69,6 +70,16 @@ EXEMPTED_TEXT = N_(
     "Reference: %(reference)s\nUntil: %(until)s\n\n"
     "Until then you can change answers, add files and submit. What you submit is marked as exceptional: it stays outside "
     "the sealed set, which does not change. You cannot withdraw or restore.\n\n%(link)s\n"
+)
+
+REPORTED_SUBJECT = N_("Problem reported: %(reference)s")
+REPORTED_TEXT = N_(
+    "Your report was received at %(at)s under the number %(reference)s.\n\n"
+    "The signed proof of it, and later the answer:\n%(link)s\n"
+)
+ANSWERED_SUBJECT = N_("Answer to the problem %(reference)s")
+ANSWERED_TEXT = N_(
+    "You reported the problem %(reference)s at %(at)s. The help desk answers:\n\n%(answer)s\n\n%(link)s\n"
 )
 
 
@@ -181,3 +192,27 @@ def exempted(db: Session, submission: Submission, exemption: Exemption, base_url
         }
         subject, body = (translate(person.language, words, **values) for words in (EXEMPTED_SUBJECT, EXEMPTED_TEXT))
         outbox.enqueue(db, "exemption", person.email, subject, body, submission.id)
+
+
+def reported(db: Session, email: str, ticket: Ticket, base_url: str) -> None:
+    """Confirm that a problem was reported. What was said stays out of the mail."""
+    subject, body = _of_ticket(db, email, ticket, base_url, (REPORTED_SUBJECT, REPORTED_TEXT))
+    outbox.enqueue(db, "ticket", email, subject, body, ticket.submission_id)
+
+
+def answered(db: Session, email: str, ticket: Ticket, base_url: str) -> None:
+    """Send the answer to a problem to the one who reported it."""
+    subject, body = _of_ticket(db, email, ticket, base_url, (ANSWERED_SUBJECT, ANSWERED_TEXT))
+    outbox.enqueue(db, "answer", email, subject, body, ticket.submission_id)
+
+
+def _of_ticket(db: Session, email: str, ticket: Ticket, base_url: str, words: tuple[str, str]) -> tuple[str, str]:
+    language = known(db, email)[email].language
+    values = {
+        "reference": ticket.reference,
+        "at": brussels_and_utc(ticket.at, language, seconds=True),
+        "answer": ticket.answer,
+        "link": f"{base_url}/problems/{ticket.reference}",
+    }
+    subject, body = (translate(language, text, **values) for text in words)
+    return subject, body

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app.domain import access, audit, calls, references
@@ -21,6 +21,7 @@ from app.models import (
     Organisation,
     OutboxMessage,
     Person,
+    Refusal,
     Submission,
     Version,
 )
@@ -151,16 +152,30 @@ def event_names(db: Session) -> list[str]:
     return [name for name in db.scalars(select(hops.c.name)) if name is not None]
 
 
-def attempts(db: Session, call: Call, older: str | None = None) -> Listing:
-    """The presses on submit in a call, accepted or not, newest first, as (attempt, reference, e-mail address)."""
+def attempts(db: Session, call: Call | None, find: str = "", older: str | None = None) -> Listing:
+    """Presses on submit, accepted or not, newest first, as (attempt, reference, e-mail address, has a signed refusal).
+
+    All of a call; or, with `find`, those of a submission, an attempt or a person, by reference or e-mail address.
+    """
     statement = (
-        select(Attempt, Submission.reference, Person.email)
-        .join(Submission, Submission.id == Attempt.submission_id)
-        .join(Person, Person.id == Attempt.person_id)
-        .where(Submission.call_id == call.id)
+        select(Attempt, Submission.reference, Person.email, exists().where(Refusal.attempt_id == Attempt.id))
+        .outerjoin(Submission, Submission.id == Attempt.submission_id)
+        .outerjoin(Person, Person.id == Attempt.person_id)
         .order_by(Attempt.at.desc(), Attempt.id.desc())
         .limit(PAGE + 1)
     )
+    if find:
+        wanted = references.normalised(find) or find  # what is no reference equals none
+        statement = statement.where(
+            or_(
+                Submission.reference == wanted,
+                Attempt.reference == wanted,
+                Attempt.tried == find,
+                func.lower(Person.email) == find.lower(),
+            )
+        )
+    elif call is not None:
+        statement = statement.where(Submission.call_id == call.id)
     if place := _uuid(older):
         at = select(Attempt.at).where(Attempt.id == place).scalar_subquery()
         statement = statement.where(tuple_(Attempt.at, Attempt.id) < tuple_(at, place))

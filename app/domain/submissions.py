@@ -4,13 +4,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, literal, or_, select
+from sqlalchemy import and_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
 from app.domain import (
     access,
     accounts,
+    attempts,
     audit,
     calls,
     drafts,
@@ -25,6 +26,7 @@ from app.domain import (
 )
 from app.domain.access import Actor
 from app.domain.errors import (
+    ClassifiedInformation,
     Forbidden,
     Invalid,
     KindNotOpen,
@@ -34,9 +36,9 @@ from app.domain.errors import (
 from app.domain.findings import Finding
 from app.domain.questionnaire import Questionnaire
 from app.infra.signing import Signer
-from app.models import Attempt, Call, Exemption, Receipt, Submission, Version, Withdrawal
+from app.models import Call, Exemption, Receipt, Submission, Version, Withdrawal
 
-KEY_LENGTH = 100
+NOTHING_CLASSIFIED = "nothing_classified"  # the rule by which a call asks whether answers are classified
 
 
 @dataclass(frozen=True)
@@ -123,43 +125,66 @@ def submit(
     """
     if not actor.may_edit(submission):
         raise Forbidden
-    if not 1 <= len(key) <= KEY_LENGTH:
+    if not 1 <= len(key) <= attempts.KEY_LENGTH:
         raise Invalid
-    earlier, last, exceptional = _before(db, submission, key)
+    earlier, last, exceptional, pressed = _before(db, submission, key)
     if earlier:
-        return earlier
+        return _again(db, actor, submission, earlier, key)
+    attempts.hold_back(pressed)
     draft = drafts.content(db, submission)
     known = accounts.known(db, *{actor.email, drafts.contact(submission, draft)} - {""})
     found = drafts.check(db, submission, draft, known)
-    if any(finding.level == "error" for finding in found):
-        raise NotReady
+    _require_ready(db, submission, found)
     questions = calls.questions(submission.call)
     payload = _payload(submission, questions, draft, found, language)
     digest = statements.digest(payload)
     withdrawal = withdrawals.live(db, submission) if last else None
     same = exceptional or (None if withdrawal else last)
     if same and same.payload_sha256 == digest:
-        return same
+        return _again(db, actor, submission, same, key)
     if withdrawal and not exemptions.live(db, submission):
         withdrawals.undo(db, actor, submission, withdrawal)
     version = _accept(db, actor, submission, questions, payload, digest, key)
     if version is None:
-        return versions.require(_before(db, submission, key)[0])
+        return _again(db, actor, submission, versions.require(_before(db, submission, key)[0]), key)
     recipients = {address: of.language for address, of in known.items()}
     _hand_out(db, actor, submission, recipients, version, signer, issuer)
     return version
 
 
-def _before(db: Session, submission: Submission, key: str) -> tuple[Version | None, Version | None, Version | None]:
-    """The version that was accepted with this key, the one that counts now, and the last one let in by an exemption."""
+def _before(
+    db: Session, submission: Submission, key: str
+) -> tuple[Version | None, Version | None, Version | None, int]:
+    """What was accepted with this key, what counts now, what an exemption let in last, and the presses of this minute."""
     of_case = Version.submission_id == submission.id
     in_lane = Version.exemption_id.is_not(None)
     lasts = select(func.max(Version.number)).where(of_case).group_by(in_lane).scalar_subquery()
     wanted = or_(Version.idempotency_key == key, Version.number.in_(lasts))
-    found = db.scalars(select(Version).where(of_case, wanted).order_by(Version.number)).all()
+    one = select(literal(1)).subquery()  # so that there is a row where there is no version
+    rows = db.execute(
+        select(Version, attempts.lately(submission))
+        .select_from(one.outerjoin(Version, and_(of_case, wanted)))
+        .order_by(Version.number)
+    ).all()
+    found = [version for version, _ in rows if version is not None]
     by_key = next((v for v in found if v.idempotency_key == key), None)
     last = {v.exemption_id is not None: v for v in found}
-    return by_key, last.get(False), last.get(True)
+    return by_key, last.get(False), last.get(True), rows[0][1]
+
+
+def _require_ready(db: Session, submission: Submission, found: list[Finding]) -> None:
+    """NotReady when there are errors; where the window is shut, that is said first, as the database would."""
+    errors = [finding.code for finding in found if finding.level == "error"]
+    if not errors:
+        return
+    exemptions.foretell(db, submission)
+    raise ClassifiedInformation if NOTHING_CLASSIFIED in errors else NotReady
+
+
+def _again(db: Session, actor: Actor, submission: Submission, version: Version, key: str) -> Version:
+    """The version that was accepted before; this press is on record all the same."""
+    attempts.record(db, submission, actor.person_id, attempts.AGAIN, key)
+    return version
 
 
 def _payload(
@@ -246,15 +271,9 @@ def _hand_out(
     exemption = db.get(Exemption, version.exemption_id) if version.exemption_id else None
     body = receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption)
     jws = statements.sign(signer, body)
-    attempt = {"outcome": "accepted", "code": "accepted", "idempotency_key": version.idempotency_key}
     lines = [
         insert(Receipt).values(version_id=version.id, body=body, jws=jws),
-        insert(Attempt).values(
-            submission_id=submission.id,
-            person_id=actor.person_id,
-            reference=references.new(version.received_at),
-            **attempt,
-        ),
+        attempts.line(submission, actor.person_id, attempts.ACCEPTED, version.idempotency_key, version.received_at),
         audit.line(actor, "submission.submitted", submission, version=version.number, sha256=version.payload_sha256),
         *mails.receipt(recipients, submission, version, issuer, exemption),
     ]
@@ -279,19 +298,3 @@ def standing(db: Session, submission: Submission, draft: drafts.Content | None =
     files = [{"question": question, **file} for question in sorted(now.files) for file in now.files[question]]
     changed = now.answers != latest.answers or files != latest.files or bool(now.unread)
     return Standing(found.get(False), withdrawals.live(db, submission), changed, found.get(True))
-
-
-def record_attempt(
-    db: Session, submission_id: uuid.UUID, person_id: uuid.UUID, outcome: str, code: str, key: str
-) -> None:
-    """Write down a submit that was not accepted, in a transaction of its own."""
-    db.add(
-        Attempt(
-            submission_id=submission_id,
-            person_id=person_id,
-            outcome=outcome,
-            code=code,
-            idempotency_key=key[:KEY_LENGTH],
-            reference=references.new(calls.clock(db)),
-        )
-    )

@@ -43,18 +43,24 @@ class Event(Base):
 
 
 class Attempt(Base):
-    """A press on submit, whatever came of it. Insert-only; written even when the submit was rolled back."""
+    """A press on submit, whatever came of it. Insert-only; written even when the submit was rolled back.
+
+    `tried` holds the reference in the address where no submission has it. `at` is the database's instant of writing;
+    where the database could not be reached at the press, `pressed_at` is the portal's clock at the press itself.
+    """
 
     __tablename__ = "attempt"
 
     id: Mapped[Id]
     at: Mapped[CreatedAt]
-    submission_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("submission.id"), index=True)
-    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    submission_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("submission.id"), index=True)
+    person_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
     outcome: Mapped[str]
     code: Mapped[str]
     idempotency_key: Mapped[str]
     reference: Mapped[str] = mapped_column(unique=True)
+    tried: Mapped[str | None]
+    pressed_at: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("outcome in ('accepted', 'invalid', 'refused')", name="attempt_outcome_is_known"),

@@ -149,7 +149,10 @@ class Ticket(Base):
 
 
 class Readiness(Base):
-    """Whether a replica was ready in a minute, and which checks failed. No row means that it said nothing."""
+    """Whether a replica was ready in a minute, and which checks failed. No row means that it said nothing.
+
+    A row of replica `*` stands for a whole hour of long ago in whose every minute some replica was ready.
+    """
 
     __tablename__ = "readiness"
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.deps import Db, PortalDep
 from app.domain import (
     attachments,
+    attempts,
     calls,
     changes,
     drafts,
@@ -103,6 +104,7 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         errors=sum(f.level == "error" for f in found),
         warnings=sum(f.level == "warning" for f in found),
         versions=versions.of_submission(db, case),
+        refused=attempts.refused(db, case),
         may_edit=actor.may_edit(case),
     )
 

@@ -1,4 +1,4 @@
-"""/manage: calls and counts, people, keys, the audit trail, submit attempts, outgoing mail."""
+"""/manage: calls and counts, people, keys, the audit trail, outgoing mail."""
 
 import uuid
 from functools import partial
@@ -11,7 +11,6 @@ from app.deps import Db, PortalDep
 from app.domain import accounts, calls, drafts, glossary, identifiers, keys, oversight
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
-from app.domain.errors import Invalid
 from app.domain.questionnaire import Questionnaire
 from app.infra.i18n import N_, Message, sort_key
 from app.web import pages
@@ -174,18 +173,6 @@ def _event_names(request: Request, db: Db) -> list[tuple[str, str]]:
     language = pages.language_of(request)
     named = [(name, glossary.words("event", name, language)) for name in oversight.event_names(db)]
     return sorted(named, key=lambda entry: sort_key(entry[1]))
-
-
-@router.get("/attempts")
-def attempts(request: Request, actor: Coordinator, db: Db, call: str = "", older: str = "") -> Response:
-    """Every press on submit in a call, accepted or not."""
-    listed = calls.all_calls(db)
-    if not listed:
-        raise Invalid
-    chosen = calls.by_code(db, call) if call else listed[0]
-    return pages.render(
-        request, "manage/attempts.html", listing=oversight.attempts(db, chosen, older), listed=listed, chosen=chosen
-    )
 
 
 @router.get("/mail")

@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from fastapi import Depends, Request
 from jinja2 import (
     ChainableUndefined,
@@ -65,6 +65,7 @@ def _environment(language: str) -> Environment:
         "size": partial(_size, language),
         "remaining": partial(_remaining, language),
         "integer": partial(format_decimal, locale=language),
+        "percent": partial(format_percent, format="#,##0.00 %", locale=language),
     }
     return environment
 
@@ -208,13 +209,16 @@ def files_named(form: FormData, name: str) -> list[UploadFile]:
     return [f for f in form.getlist(name) if isinstance(f, UploadFile) and f.filename]
 
 
-def refused(request: Request, refusal: Refused) -> Response:
-    """The page of a refusal: what happened, what was kept, what to do next, and everything that was typed."""
+def refused(request: Request, refusal: Refused, entries: list[tuple[str, str]] | None = None, **shown: Any) -> Response:
+    """The page of a refusal: what happened, what was kept, what to do next, and everything that was typed.
+
+    `entries` stands for what was typed where that is not in the form itself, as with a submit.
+    """
     if refusal.status == 401 and request.method in ("GET", "HEAD"):
         return redirect(refusal.extra.get("sign_in", "/account/sign-in"))
     form: FormData = getattr(request.state, "form", FormData())
     labels: dict[str, str] = getattr(request.state, "labels", {})
-    entries = [(labels.get(name, name), value) for name, value in typed(form)]
+    entries = entries or [(labels.get(name, name), value) for name, value in typed(form)]
     response = render(
         request,
         "refused.html",
@@ -227,6 +231,7 @@ def refused(request: Request, refusal: Refused) -> Response:
         sign_in=refusal.extra.get("sign_in"),
         reference=request.path_params.get("ref"),
         number=audit.request_id.get() if refusal.status >= 500 else None,
+        **shown,
     )
     if "retry_after" in refusal.extra:
         response.headers["Retry-After"] = str(refusal.extra["retry_after"])

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, Response
 from app.deps import Db, PortalDep
 from app.domain import (
     attachments,
+    attempts,
     audit,
     calls,
     drafts,
@@ -24,7 +25,7 @@ from app.domain import (
     versions,
 )
 from app.domain.access import Actor
-from app.domain.errors import Forbidden, NotReady
+from app.domain.errors import NotReady
 from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
 from app.models import Submission
@@ -93,22 +94,14 @@ def submit(request: Request, ref: str, form: pages.Form, actor: Applicant, db: D
     """Submit. The same key gives the same receipt, however often it is pressed."""
     case = submissions.load(db, actor, ref)
     key = pages.field(form, "key", 200)
-    request.state.attempt = (case.id, actor.person_id, key)
     language = pages.language_of(request)
     issuer = portal.settings.base_url
     try:
         version = submissions.submit(db, actor, case, key, language, portal.signer, issuer)
-    except NotReady:
-        with portal.sessions.begin() as own:
-            submissions.record_attempt(own, case.id, _person(actor), "invalid", NotReady.code, key)
+    except NotReady as failure:  # nothing was written yet, so that this transaction can take the attempt
+        attempts.record(db, case, actor.person_id, failure.code, key)
         return _check_page(request, case, actor, db, 422)
     return pages.redirect(f"/apply/{case.reference}/receipts/{version.number}")
-
-
-def _person(actor: Actor) -> uuid.UUID:
-    if actor.person_id is None:
-        raise Forbidden
-    return actor.person_id
 
 
 @router.get("/receipts/{number}.pdf")

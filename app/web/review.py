@@ -44,7 +44,7 @@ def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response
     if state != "closed":
         return pages.render(request, "review/counts.html", counts=calls.counts(db, chosen), **shared)
     query = _query(request)
-    after, before = request.query_params.get("after"), request.query_params.get("before")
+    after, before = (request.query_params.get(way, "").replace("\x00", "") or None for way in ("after", "before"))
     found = register.page(db, actor, chosen, query, ROWS, after, before)
     audit.record_call(db, actor, "register.read", chosen.id, rows=len(found.rows))
     return pages.render(
@@ -70,7 +70,7 @@ def _query(request: Request) -> register.Query:
     return register.Query(
         search=given.get("search", "")[: register.SEARCH_LENGTH].replace("\x00", ""),
         kinds=tuple(k for k in given.getlist("kind") if k in ("MS", "FC", "OO")),
-        countries=tuple(c for c in given.getlist("country") if len(c) == 2 and c.isascii()),
+        countries=tuple(c for c in given.getlist("country") if len(c) == 2 and c.isascii() and c.isalpha()),
         has_warnings=flags.get(given.get("warnings", "")),
         is_withdrawn=flags.get(given.get("withdrawn", "")),
         sort=given.get("sort", "received_at"),

@@ -106,7 +106,12 @@ alter table message
   add column deadline_change_id uuid constraint fk_message_deadline_change_id references deadline_change;
 create index ix_message_deadline_change_id on message (deadline_change_id) where deadline_change_id is not null;
 alter table version add column exemption_id uuid constraint fk_version_exemption_id references exemption;
-alter table attempt add column reference text constraint uq_attempt_reference unique;
+alter table attempt
+  add column reference text constraint uq_attempt_reference unique,
+  add column tried text,
+  add column pressed_at timestamptz,
+  alter column submission_id drop not null,
+  alter column person_id drop not null;
 alter table event
   add column salt text,
   add column commitment text,
@@ -519,11 +524,19 @@ begin
   return old;
 end $$;
 
+-- An hour that passed 30 days ago, with somebody ready in each of its minutes, becomes one row of replica '*'. Hours with
+-- a failure or a silence in them keep every row: they are the evidence.
 create function thin_readiness() returns bigint
   language sql security definer set search_path = public, pg_temp as $$
-  with gone as (
-    delete from readiness r where r.is_ready and r.minute < now() - interval '30 days'
-      and extract(minute from r.minute) <> 0 returning 1)
+  with whole as (
+    select date_trunc('hour', minute, 'UTC') as hour from readiness
+    where is_ready and replica <> '*' and minute < date_trunc('hour', clock_timestamp(), 'UTC') - interval '30 days'
+    group by 1 having count(distinct minute) = 60),
+  kept as (
+    insert into readiness (replica, minute, is_ready, failed) select '*', hour, true, '{}' from whole),
+  gone as (
+    delete from readiness r using whole
+    where date_trunc('hour', r.minute, 'UTC') = whole.hour and r.is_ready and r.replica <> '*' returning 1)
   select count(*) from gone $$;
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import access, glossary, keys
+from app.domain import access, attempts, glossary, keys
 from app.domain.errors import Refused
 from app.infra import i18n
 from app.models import Base
@@ -76,7 +76,7 @@ def refusals(kind: type[Refused]) -> Iterator[type[Refused]]:
 def test_every_refusal_of_a_page_has_words() -> None:
     importlib.import_module("app.main")
     codes = {kind.code for kind in refusals(Refused) if kind.__module__ in ("app.domain.errors", "app.main")}
-    assert codes | {"accepted"} == set(glossary.REFUSALS)
+    assert codes | {attempts.ACCEPTED, attempts.AGAIN} == set(glossary.REFUSALS)
 
 
 def test_every_scope_has_words() -> None:

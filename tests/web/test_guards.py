@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
+from app.infra.signing import Signer
 from app.models import Draft, Event, Membership, Submission
 from tests import make
 
@@ -30,13 +31,15 @@ def case(db: Session, portal: Portal) -> Submission:
     return submission
 
 
-def words(db: Session, case: Submission) -> dict[str, str]:
+def words(db: Session, case: Submission, signer: Signer) -> dict[str, str]:
     """What stands in the braces of an address: names that exist, all of them this case's."""
     attachment = db.execute(text("select id, sha256 from attachment")).one()
     return WORDS | {
         "{ref}": case.reference,
         "{attachment_id}": str(attachment.id),
         "{sha256}": attachment.sha256,
+        "{attempt}": make.refused(db, make.person(db), case, signer),
+        "{ticket}": "0KQ3V-9XM2T-7RWC",
         "{organisation_id}": str(case.organisation_id),
         "{membership_id}": str(
             db.scalars(select(Membership.id).where(Membership.organisation_id == case.organisation_id)).one()
@@ -70,10 +73,10 @@ def told(db: Session) -> tuple[int, list[Any]]:
 
 
 def test_another_organisations_case_is_nowhere_for_a_stranger_with_a_case_of_their_own(
-    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission, signer: Signer
 ) -> None:
     make.submission(db, case.call, make.person(db, "stranger@else.example"))
-    filled = words(db, case)
+    filled = words(db, case, signer)
     token = sign_in(client, "stranger@else.example")
     before = told(db)
     for spelt in (case.reference, case.reference.lower(), case.reference.replace("-", "")):
@@ -84,28 +87,28 @@ def test_another_organisations_case_is_nowhere_for_a_stranger_with_a_case_of_the
 
 
 def test_the_same_addresses_answer_the_owner(
-    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission, signer: Signer
 ) -> None:
-    filled, token = words(db, case), sign_in(client)
+    filled, token = words(db, case, signer), sign_in(client)
     asked = {line: ask(client, line, filled, token) for line in CASE}
     assert {line: status for line, status in asked.items() if status not in (200, 303, 409)} == {}
 
 
 def test_another_organisation_is_nowhere_for_a_stranger(
-    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission, signer: Signer
 ) -> None:
     make.organisation(db, make.person(db, "stranger@else.example"))
-    filled, token = words(db, case), sign_in(client, "stranger@else.example")
+    filled, token = words(db, case, signer), sign_in(client, "stranger@else.example")
     before = told(db)
     assert {line: ask(client, line, filled, token) for line in HOUSE} == dict.fromkeys(HOUSE, 404)
     assert told(db) == before
 
 
 def test_pages_of_staff_are_nowhere_for_applicants_and_for_lower_roles(
-    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission, signer: Signer
 ) -> None:
     make.move_deadline(db, case.call, 0)
-    filled = words(db, case)
+    filled = words(db, case, signer)
     token = sign_in(client)
     assert {line: ask(client, line, filled, token) for line in STAFF} == dict.fromkeys(STAFF, 404)
     make.person(db, "reviewer@rvo.example", staff="reviewer")
@@ -117,9 +120,9 @@ def test_pages_of_staff_are_nowhere_for_applicants_and_for_lower_roles(
 
 
 def test_without_signing_in_every_page_of_people_leads_to_the_door(
-    client: TestClient, db: Session, case: Submission
+    client: TestClient, db: Session, case: Submission, signer: Signer
 ) -> None:
-    filled = words(db, case)
+    filled = words(db, case, signer)
     shut = [line for line, guard in AGREED.items() if guard in ("applicant", "reviewer", "coordinator", "admin")]
     doors = {line: ask(client, line, filled, "") for line in shut}
     assert doors == {line: 303 if line.startswith("GET") else 401 for line in shut}

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import submissions
+from app.domain import attempts
 from tests import make
 
 SignIn = Callable[..., str]
@@ -41,12 +41,12 @@ def test_the_audit_trail_tells_events_and_details_in_words(
 def test_attempts_and_mails_are_told_in_words(client: TestClient, db: Session, sign_in: SignIn, portal: Portal) -> None:
     case, actor = make.submission(db, sent=True, signer=portal.signer)
     assert actor.person_id
-    submissions.record_attempt(db, case.id, actor.person_id, "refused", "call_closed", "late")
+    attempts.record(db, case, actor.person_id, "call_closed", "late")
     make.person(db, "coordinator@rvo.example", staff="coordinator")
     sign_in(client, "coordinator@rvo.example")
-    attempts = in_dutch(client, f"/manage/attempts?call={case.call.code}")
-    assert "geweigerd: de oproep was gesloten" in attempts
-    assert "aanvaard: ontvangen en van een tijdstempel voorzien" in attempts
+    ledger = in_dutch(client, f"/manage/attempts?call={case.call.code}")
+    assert "geweigerd: de oproep was gesloten" in ledger
+    assert "aanvaard: ontvangen en van een tijdstempel voorzien" in ledger
     mail = in_dutch(client, "/manage/mail")
     assert "ontvangstbewijs" in mail
     assert "inloglink" in mail

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, keys, questionnaire, seals
+from app.domain import calls, keys, questionnaire, seals, tickets
 from app.models import Membership, OutboxMessage, SignIn
 from tests import make
 from tests.conftest import deliver
@@ -36,11 +36,11 @@ def rooms(verb: str) -> dict[str, list[str]]:
 GETS, POSTS = rooms("GET"), rooms("POST")
 QUERY = [
     "call", "next", "kind", "country", "search", "warnings", "withdrawn", "sort", "order", "after", "before", "version",
-    "person", "reference", "name", "older", "state",
+    "person", "reference", "name", "older", "state", "find", "page",
 ]  # fmt: skip
 FIELDS = [
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
-    "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
+    "words", "page", "submission", "answer", "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
     "receipt", "file", "members-0-owners-²-name", "members-99999999999999999999-lei", "members--1-lei", "starts_on-day",
     "starts_on-month", "starts_on-year",
 ]  # fmt: skip
@@ -70,12 +70,13 @@ def token(client: TestClient, sign_in: SignIn_, db: Session) -> str:
 def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     """What there is, by the name under which addresses and forms ask for it: an open call and a closed one."""
     actor = make.person(db)
-    found: World = {name: [] for name in ("ref", "code", "attachment_id", "sha256", "field")}
+    found: World = {name: [] for name in ("ref", "code", "attachment_id", "sha256", "field", "attempt")}
     for closes_in in (0, 3600):
         call = make.call(db)
         case, actor = make.submission(db, call, actor)
         attached = make.attach(db, portal.files, actor, case)
         make.send(db, actor, case, portal.signer)
+        found["attempt"].append(make.refused(db, actor, case, portal.signer))
         make.move_deadline(db, call, closes_in)
         found["ref"].insert(0, case.reference)
         found["code"].insert(0, call.code)
@@ -90,6 +91,8 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     db.execute(update(OutboxMessage).where(OutboxMessage.purpose == "receipt").values(failed_at=func.now()))
     client.post("/account/sign-in", data={"email": "lead@firm.example", "csrf_token": token})
     found["token"] = re.findall(r"/account/link/([\w-]+)", deliver(portal)[-1])
+    reports = [tickets.report(db, actor, "It hangs.", "/apply", None, portal.signer, make.ISSUER) for _ in range(2)]
+    found["ticket"] = [ticket.reference for ticket in reports]
     organisation = actor.memberships[0].organisation_id
     ids = {
         "organisation_id": [organisation],
@@ -111,6 +114,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["scope"], found["language"], found["role"] = ["submissions:read"], ["nl", "en"], ["viewer", "owner"]
     found["email"], found["country"], found["reason"] = ["lead@firm.example", "jo@firm.example"], ["NL"], ["It is so."]
     found["name"] = found["authority"] = ["Delta BV"]
+    found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
     return found
 
