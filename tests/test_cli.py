@@ -304,3 +304,19 @@ def test_an_instant_is_counted_from_the_databases_now(run: Run, place: tuple[dic
         assert before + timedelta(seconds=90) <= call.closes_at <= after + timedelta(seconds=90)
         assert done["closes_at"] == call.closes_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     engine.dispose()
+
+
+def test_a_deadline_is_moved_by_two_coordinators_and_by_nobody_else(run: Run) -> None:
+    for email, role in (("p@rvo.example", "coordinator"), ("q@rvo.example", "admin"), ("r@rvo.example", "reviewer")):
+        run("staff", "invite", email, "--role", role)
+    words = ["call", "deadline", "open", "--reason", "Outage", "--reason-nl", "Storing"]
+    assert ended(run(*words, "--to", "2099-06-20T17:00", "--by", "p@rvo.example"))[0] == 2, "an instant has a zone"
+    late = "2099-06-20T17:00+02:00"
+    assert ended(run(*words, "--to", late, "--by", "r@rvo.example")) == (1, "r@rvo.example is no coordinator.")
+    assert run(*words, "--to", late, "--by", "p@rvo.example").exit_code == 0
+    alone = ended(run("call", "confirm", "open", "--by", "p@rvo.example"))
+    assert alone[0] == 1
+    assert "Two different coordinators" in alone[1]
+    moved = json.loads(run("call", "confirm", "open", "--by", "q@rvo.example", "--json").stdout)
+    assert (moved["to"], moved["mails"]) == ("2099-06-20T15:00:00.000000Z", 1)
+    assert ended(run("call", "confirm", "open", "--by", "q@rvo.example"))[0] == 1, "nothing waits any more"

@@ -161,21 +161,23 @@ def audience(db: Session, call: Call) -> list[Person]:
 def deadline_moved(db: Session, call: Call, change: DeadlineChange, base_url: str) -> int:
     """Tell everybody concerned, in their language, that the deadline moved and why; how many there are."""
     people = audience(db, call)
+    words = {language: _deadline_words(call, change, base_url, language) for language in {p.language for p in people}}
+    outbox.enqueue_all(db, "deadline", [Mail(p.email, *words[p.language]) for p in people], change.id)
+    return len(people)
+
+
+def _deadline_words(call: Call, change: DeadlineChange, base_url: str, language: str) -> tuple[str, str]:
+    """Subject and text, the same for everybody: made once, as the call's row is locked meanwhile."""
     title: dict[str, str] = call.definition.body["title"]
-    written = []
-    for person in people:
-        values = {
-            "title": title[person.language],
-            "call": call.code,
-            "old": brussels_and_utc(change.closes_from, person.language),
-            "new": brussels_and_utc(change.closes_to, person.language),
-            "reason": change.reason[person.language],
-            "link": f"{base_url}/calls/{call.code}",
-        }
-        subject, body = (translate(person.language, words, **values) for words in (DEADLINE_SUBJECT, DEADLINE_TEXT))
-        written.append(Mail(person.email, subject, body))
-    outbox.enqueue_all(db, "deadline", written, change.id)
-    return len(written)
+    values = {
+        "title": title[language],
+        "call": call.code,
+        "old": brussels_and_utc(change.closes_from, language),
+        "new": brussels_and_utc(change.closes_to, language),
+        "reason": change.reason[language],
+        "link": f"{base_url}/calls/{call.code}",
+    }
+    return translate(language, DEADLINE_SUBJECT, **values), translate(language, DEADLINE_TEXT, **values)
 
 
 def exempted(db: Session, submission: Submission, exemption: Exemption, base_url: str) -> None:

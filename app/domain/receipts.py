@@ -23,10 +23,10 @@ EXCEPTIONAL_RULE = {
     "haar klok, nadat de oproep was verzegeld en vóór het tijdstip tot waarop deze ene indiener is toegelaten.",
 }
 EXCEPTIONAL = {
-    "en": "Exceptional, outside the sealed set. The call had closed; two coordinators let this one submitter in. The "
-    "sealed set, its count and its root have not changed.",
-    "nl": "Uitzondering, buiten de verzegelde verzameling. De oproep was gesloten; twee coördinatoren hebben deze ene "
-    "indiener toegelaten. De verzegelde verzameling, het aantal en de wortel zijn niet veranderd.",
+    "en": "The call had closed, and two coordinators let this one submitter in. What was received so is exceptional: it "
+    "is outside the sealed set, whose count and root have not changed.",
+    "nl": "De oproep was gesloten, en twee coördinatoren hebben deze ene indiener toegelaten. Wat zo is ontvangen, is een "
+    "uitzondering: het staat buiten de verzegelde verzameling, waarvan aantal en wortel niet zijn veranderd.",
 }
 
 

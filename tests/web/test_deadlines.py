@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, deadlines, exemptions, seals, verification
+from app.domain import calls, deadlines, exemptions, receipts, seals, verification
 from app.domain.access import Actor
 from app.infra import times
 from app.models import Call, DeadlineChange, Exemption
@@ -203,7 +203,8 @@ def test_an_exemption_takes_two_coordinators_and_lets_the_applicant_submit_once_
         == f"{apply}/receipts/1"
     )
     receipt = plain(client.get(f"{apply}/receipts/1").text)
-    assert "exceptional Exceptional, outside the sealed set." in receipt
+    assert f"exceptional {receipts.EXCEPTIONAL['en']}" in receipt
+    assert f"Let in until {until}" in receipt
     assert "This version counts." not in receipt
     assert client.get(f"{apply}/receipts/1.json").json()["statement"]["exemption"] is True
     assert "proof" not in client.get(f"{apply}/receipts/1.json").json()
