@@ -116,6 +116,13 @@ def seal(db: Session, call: Call, signer: Signer) -> Seal:
     return seals.seal(db, call, signer, seals.Setting(ISSUER, None))
 
 
+def close(db: Session, call: Call) -> None:
+    """The cutoff passes and the database seals the call, which releases its content; the seal is not signed."""
+    move_deadline(db, call, 0)
+    db.execute(select(func.seal_call(call.id)))
+    db.expire(call)
+
+
 def person(db: Session, email: str = "lead@firm.example", name: str = "Lee Lead", staff: str | None = None) -> Actor:
     """A person who has signed in once."""
     found = accounts.find_person(db, email)

@@ -48,7 +48,7 @@ def sent(client: TestClient, db: Session, sign_in: SignIn, call: Call) -> Submis
 @pytest.fixture
 def closed(client: TestClient, db: Session, sign_in: SignIn, call: Call, sent: Submission) -> Submission:
     """The same after the cutoff, a reviewer signed in."""
-    make.move_deadline(db, call, 0)
+    make.close(db, call)
     make.person(db, "jo@rvo.example", staff="reviewer")
     sign_in(client, "jo@rvo.example")
     return sent
@@ -127,7 +127,7 @@ def test_every_answer_has_its_column_as_people_read_it(
     case, actor = make.submission(db, call)
     make.attach(db, portal.files, actor, case)
     make.send(db, actor, case, portal.signer)
-    make.move_deadline(db, call, 0)
+    make.close(db, call)
     make.person(db, "jo@rvo.example", staff="reviewer")
     sign_in(client, "jo@rvo.example")
     client.cookies.set("language", "nl")

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
 
 from app.models import Call, Submission, Version, Withdrawal
 
@@ -56,7 +56,7 @@ class Actor:
 ANONYMOUS = Actor()
 SYSTEM = Actor(kind="system")
 
-is_closed: ColumnElement[bool] = or_(Call.sealed_at.is_not(None), Call.closes_at <= func.clock_timestamp())
+is_sealed: ColumnElement[bool] = Call.sealed_at.is_not(None)
 is_withdrawn: ColumnElement[bool] = exists().where(
     Withdrawal.submission_id == Submission.id, Withdrawal.restored_at.is_(None)
 )
@@ -83,13 +83,13 @@ def standing_versions() -> Select[Submission, Version]:
 
 
 def dossiers(actor: Actor) -> Select[Submission, Version]:
-    """The submissions whose content the actor may read as staff or as an export client: of closed calls only.
+    """The submissions whose content the actor may read as staff or as an export client: of sealed calls only.
 
-    Staff see all, withdrawn ones marked. A key sees the calls it is scoped to, and there what was submitted, not
+    Not of closed ones: between the cutoff and the seal a deadline may still move. Staff see all, withdrawn ones marked. A key sees the calls it is scoped to, and there what was submitted, not
     withdrawn, and consented to; the portal's own export, made on the command line, sees the same of every call.
     Anybody else sees nothing here.
     """
-    found = standing_versions().where(is_closed)
+    found = standing_versions().where(is_sealed)
     if actor.kind in ("api_key", "system"):
         in_scope = true() if actor.kind == "system" else Call.code.in_(actor.call_codes)
         return found.where(in_scope, ~is_withdrawn, Version.is_consented)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, audit, calls, references
+from app.domain import access, audit, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, NotFound
 from app.domain.questionnaire import Questionnaire, Step
@@ -21,8 +21,8 @@ BATCH = 100
 
 
 def require_closed(db: Session, call: Call) -> None:
-    """CallNotClosed, with the instant of release, while the content of a call is sealed."""
-    if calls.state(call, calls.clock(db)) != "closed":
+    """CallNotClosed, with the instant of release, until the call has closed and its set is sealed."""
+    if call.sealed_at is None:
         raise CallNotClosed(call.closes_at)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from app.domain import access, audit, calls, references
+from app.domain import access, audit, references
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.models import (
@@ -33,7 +33,7 @@ MAIL_STATES = ("waiting", "sent", "failed")
 
 @dataclass
 class Tally:
-    """How much a call holds, never what. `released` is what a EuroHPC key can read: None before the cutoff."""
+    """How much a call holds, never what. `released` is what a EuroHPC key can read: None before the seal."""
 
     submitted: dict[str, int] = field(default_factory=dict)
     withdrawn: int = 0
@@ -62,8 +62,7 @@ class Line:
 
 def tallies(db: Session, of: list[Call]) -> dict[uuid.UUID, Tally]:
     """The counts of several calls at once."""
-    now = calls.clock(db)
-    found = {call.id: Tally(released=0 if calls.state(call, now) == "closed" else None) for call in of}
+    found = {call.id: Tally(released=0 if call.sealed_at else None) for call in of}
     standing = (
         access.standing_versions()
         .where(Submission.call_id.in_(found))
@@ -96,7 +95,7 @@ def trail(
     A submission's own lines come with the exports of its call, which read it too.
     """
     statement = (
-        select(Event, Person, ApiKey, Organisation.name, Submission.reference, Call.code, access.is_closed)
+        select(Event, Person, ApiKey, Organisation.name, Submission.reference, Call.code, access.is_sealed)
         .outerjoin(Person, Person.id == Event.person_id)
         .outerjoin(ApiKey, ApiKey.id == Event.api_key_id)
         .outerjoin(Organisation, Organisation.id == Event.organisation_id)
@@ -136,11 +135,11 @@ def _line(
     organisation: str | None,
     reference: str | None,
     call: str | None,
-    is_closed: bool | None,
+    is_sealed: bool | None,
 ) -> Line:
     """Who responds is sealed until the cutoff, for coordinators too: until then a line names no organisation."""
     who = person.email if person else key.name if key else ""
-    sealed = call is not None and not is_closed
+    sealed = call is not None and not is_sealed
     return Line(event, who, None if sealed else organisation, reference, call)
 
 

@@ -34,14 +34,14 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 @router.get("")
 def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response:
-    """One call: counts only while it is open, its register once it has closed."""
+    """One call: counts only until it is sealed, its register from then on."""
     listed = calls.all_calls(db)
     chosen = calls.by_code(db, call) if call else next(iter(sorted(listed, key=lambda c: c.closes_at)), None)
     if chosen is None:
         return pages.render(request, "review/empty.html")
     state = calls.state(chosen, calls.clock(db))
     shared: dict[str, Any] = {"call": chosen, "state": state, "listed": listed, "questions": calls.questions(chosen)}
-    if state != "closed":
+    if chosen.sealed_at is None:
         return pages.render(request, "review/counts.html", counts=calls.counts(db, chosen), **shared)
     query = _query(request)
     after, before = (request.query_params.get(way, "").replace("\x00", "") or None for way in ("after", "before"))

@@ -58,7 +58,7 @@ def closed(db: Session, portal: Portal) -> Call:
     )
     withdrawals.withdraw(db, actor, case, "reason", make.ISSUER)
     make.submission(db, call, make.person(db, "d@d.example"), title="SECRET draft", contact_email="d@d.example")
-    make.move_deadline(db, call, 0)
+    make.close(db, call)
     return call
 
 
@@ -146,7 +146,7 @@ def test_a_file_comes_whole_in_ranges_and_only_with_its_dossier(
     other, _ = make.submission(
         db, call, make.person(db, "z@z.example"), sent=True, signer=portal.signer, contact_email="z@z.example"
     )
-    make.move_deadline(db, call, 0)
+    make.close(db, call)
     key = bearer(make.key(db, call))
     here = f"/api/v1/submissions/{case.reference}/attachments/{attachment.sha256}"
     assert client.get(here, headers=key).content == make.document()
@@ -178,7 +178,7 @@ def test_the_register_reads_as_often_for_three_rows_as_for_one(db: Session, port
         make.submission(
             db, call, make.person(db, email), sent=True, signer=portal.signer, contact_email=email, title="Same title"
         )
-    make.move_deadline(db, call, 0)
+    make.close(db, call)
     seen: list[str] = []
     after = None
     for _ in range(3):

@@ -161,7 +161,7 @@ def export(db: Session, signer: Signer, number: int = 2) -> bytes:
     call = make.call(db)
     for _ in range(number):
         make.submission(db, call, sent=True, signer=signer)
-    make.move_deadline(db, call, -1)
+    make.close(db, call)
     return b"".join(exports.ndjson(db, SYSTEM, call))
 
 

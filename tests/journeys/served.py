@@ -50,11 +50,17 @@ class Served:
         return self.run("invariants").returncode
 
     def close(self, code: str) -> None:
-        """Move a call's deadline to now, as the owner."""
+        """Move a call's deadline to now, as the owner, and wait until the portal has sealed it by itself."""
         with Cluster(self.data / "postgres").shared() as cluster:
             engine = database.engine(cluster.owner_url("eoi"))
             with engine.begin() as connection:
                 connection.execute(text("update call set closes_at = clock_timestamp() where code = :c"), {"c": code})
+            sealed = text("select exists(select from seal s join call c on c.id = s.call_id where c.code = :c)")
+            with engine.connect() as connection:
+                while not connection.execute(sealed, {"c": code}).scalar_one():
+                    assert self.process.poll() is None, "the portal has ended"
+                    connection.rollback()
+                    connection.execute(text("select pg_sleep(0.05)"))
             engine.dispose()
 
 

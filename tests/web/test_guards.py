@@ -107,7 +107,7 @@ def test_another_organisation_is_nowhere_for_a_stranger(
 def test_pages_of_staff_are_nowhere_for_applicants_and_for_lower_roles(
     client: TestClient, db: Session, sign_in: SignIn, case: Submission, signer: Signer
 ) -> None:
-    make.move_deadline(db, case.call, 0)
+    make.close(db, case.call)
     filled = words(db, case, signer)
     token = sign_in(client)
     assert {line: ask(client, line, filled, token) for line in STAFF} == dict.fromkeys(STAFF, 404)
