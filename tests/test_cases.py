@@ -4,14 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import availability, calls, proofs, submissions, verification, withdrawals
+from app.domain import availability, calls, deadlines, proofs, submissions, verification, withdrawals
 from app.domain.availability import MINUTE
-from app.models import Attempt, DeadlineChange, Readiness, Refusal, Submission, Ticket
+from app.models import Attempt, Readiness, Refusal, Submission, Ticket
 from tests import make
 
 SignIn = Callable[..., str]
@@ -112,15 +112,9 @@ def test_CBb_2012_BY0204_an_outage_during_the_day_is_on_record_and_the_deadline_
     assert outage.ends_at < submission.call.closes_at
     proposer, confirmer = (make.person(db, f"{n}@rvo.example", staff="coordinator") for n in ("one", "two"))
     closes_to = calls.clock(db) + timedelta(minutes=21)
-    change = DeadlineChange(
-        call_id=submission.call_id,
-        closes_to=closes_to,
-        reason={"nl": "Storing van 21 minuten", "en": "Outage of 21 minutes"},
-        proposed_by=proposer.person_id,
-    )
-    db.add(change)
-    db.flush()
-    db.execute(select(func.confirm_deadline(change.id, confirmer.person_id)))
+    reason = {"nl": "Storing van 21 minuten", "en": "Outage of 21 minutes"}
+    change = deadlines.propose(db, proposer, submission.call, closes_to, reason)
+    deadlines.confirm(db, confirmer, submission.call, change.id, make.ISSUER)
     db.expire_all()
     assert submission.call.closes_at == closes_to
     assert press(client, submission, token, "within the extension") == 303

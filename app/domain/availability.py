@@ -20,8 +20,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.models import Readiness
 
 MINUTE = timedelta(minutes=1)
+LATE = timedelta(seconds=30)  # between two looks; they are meant to be some seconds apart
 KEPT = 7 * 24 * 60  # minutes that a process remembers while the database is away
 STARTING, STOPPING = "starting", "stopping"  # in place of a check: a minute that a process did not serve whole
+HUNG = "hung"  # in place of a check: nobody could look
 SILENT = "silent"  # in place of a check: no replica said anything
 WHOLE_HOUR = "*"  # the replica of a row that stands for an hour of long ago, see thin_readiness
 
@@ -81,25 +83,36 @@ class Watch:
 
     replica: str = field(default_factory=_replica)
     minute: datetime | None = None
+    seen_at: datetime | None = None
     failed: set[str] = field(default_factory=set)
     waiting: deque[tuple[datetime, list[str]]] = field(default_factory=lambda: deque(maxlen=KEPT))
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def see(self, now: datetime, checks: dict[str, bool]) -> None:
-        """Take in how things are now; a minute that is over waits to be noted."""
-        minute = now.replace(second=0, microsecond=0)
-        if self.minute is not None and minute > self.minute:
-            self.close()
+        """Take in how things are now; minutes that are over wait to be noted.
+
+        A look that comes late was held up, as by a database that takes a question and does not answer: every minute
+        since the look before was not served whole.
+        """
         with self.lock:
-            self.minute = self.minute or minute
-            self.failed |= {name for name, holds in checks.items() if not holds}
+            minute = now.replace(second=0, microsecond=0)
+            is_late = self.seen_at is not None and now - self.seen_at > LATE
+            while self.minute is not None and self.minute < minute:
+                self._close({HUNG} if is_late else set())
+                self.minute += MINUTE
+            self.minute, self.seen_at = self.minute or minute, now
+            self.failed |= {name for name, holds in checks.items() if not holds} | ({HUNG} if is_late else set())
 
     def close(self) -> None:
         """End the minute at hand, whole or not."""
         with self.lock:
-            if self.minute is not None:
-                self.waiting.append((self.minute, sorted(self.failed)))
-            self.minute, self.failed = None, set()
+            self._close(set())
+            self.minute = self.seen_at = None
+
+    def _close(self, more: set[str]) -> None:
+        if self.minute is not None:
+            self.waiting.append((self.minute, sorted(self.failed | more)))
+        self.failed = set()
 
 
 def note(watch: Watch, sessions: sessionmaker[Session]) -> int:

@@ -151,6 +151,7 @@ CHECKS = {
     "connections": N_("no connection to the database was free"),
     "database": N_("database away"),
     "files": N_("file store away"),
+    "hung": N_("a server or the database hung"),
     "silent": N_("no server said anything"),
     "starting": N_("a server started"),
     "stopping": N_("a server stopped"),

@@ -97,15 +97,25 @@ def test_a_process_notes_a_minute_when_it_is_over_with_all_that_failed_in_it() -
     seen.see(at + timedelta(seconds=20), UP | {"database": False})
     seen.see(at + timedelta(seconds=40), UP)
     assert list(seen.waiting) == []
-    seen.see(at + MINUTE, UP)
-    seen.see(at + 4 * MINUTE, UP | {"files": False})  # it hung for minutes: it cannot speak for them
+    seen.see(at + MINUTE, UP | {"files": False})
+    seen.see(at + MINUTE + timedelta(seconds=30), UP)
+    seen.see(at + MINUTE + timedelta(seconds=50), UP)
     seen.close()
     minute = at.replace(second=0)
-    assert list(seen.waiting) == [
-        (minute, ["database"]),
-        (minute + MINUTE, []),
-        (minute + 4 * MINUTE, ["files"]),
-    ]
+    assert list(seen.waiting) == [(minute, ["database"]), (minute + MINUTE, ["files"])]
+
+
+def test_a_look_that_was_held_up_speaks_against_every_minute_that_it_took() -> None:
+    seen = Watch("one")
+    at = datetime(2027, 6, 20, 14, 52, 55, tzinfo=UTC)
+    seen.see(at - MINUTE / 2, UP)
+    seen.see(at, UP)
+    seen.see(at + 3 * MINUTE, UP)  # asked at 14:53:00, answered at 14:55:55: all was well, it said
+    seen.see(at + 3 * MINUTE + timedelta(seconds=10), UP)
+    seen.close()
+    minute = at.replace(second=0)
+    hung = [(minute + n * MINUTE, ["hung"]) for n in range(4)]
+    assert list(seen.waiting) == [*hung, (minute + 4 * MINUTE, [])]
 
 
 def test_a_start_and_a_stop_are_minutes_that_were_not_served_whole(portal: Portal, db: Session) -> None:
@@ -189,7 +199,8 @@ def test_a_database_that_was_away_is_on_record_once_it_is_back_and_so_is_who_pre
         """Look at the real database in each of these minutes; whether what was seen could be written down."""
         done = []
         for minute in range(first, last):
-            portal.watch.see(start + minute * MINUTE, portal.checks())
+            for look in range(3):
+                portal.watch.see(start + (minute + look / 3) * MINUTE, portal.checks())
             done.append(watch.write_down(portal))
         return done
 

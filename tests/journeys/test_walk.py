@@ -259,13 +259,42 @@ def test_rvo_sees_counts_before_and_the_dossiers_after(browser: Browser, served:
         "/manage/keys",
         "/manage/audit",
         "/manage/attempts",
+        "/manage/tickets",
+        "/manage/availability",
         "/manage/mail",
         "/account",
         "/apply",
         "/demo/mail",
     ):
         page.goto(path)
-        look(page, path.strip("/").replace("/", "-"))
+        look(page, path.strip("/").partition("?")[0].replace("/", "-"))
+
+
+def test_a_problem_is_reported_from_the_page_that_it_is_on_and_answered(browser: Browser, served: Served) -> None:
+    page = new_page(browser, served, javascript=False)
+    page.goto("/calls/aigf-eoi")
+    page.get_by_role("link", name="Report a problem").click()
+    expect(page.get_by_label("On which page?")).to_have_value("/calls/aigf-eoi")
+    page.get_by_role("button", name="Report", exact=True).click()
+    expect(page.get_by_role("link", name="the field is empty")).to_be_visible()
+    page.get_by_label("What happened").fill("The countdown stands still.")
+    page.get_by_role("button", name="Report", exact=True).click()
+    expect(page.get_by_role("heading", name="Problem reported")).to_be_visible()
+    place = page.url
+    desk = new_page(browser, served)
+    sign_in(desk, "coordinator@demo.example")
+    desk.get_by_role("button", name="English").click()
+    desk.goto(place)
+    look(desk, "ticket")
+    desk.goto("/problems?page=/apply")
+    look(desk, "problem")
+    desk.goto("/manage/tickets")
+    look(desk, "tickets")
+    card = desk.locator("section", has_text=place.rpartition("/")[2])
+    card.get_by_label("Answer").fill("Switch scripts on, or load the page anew.")
+    card.get_by_role("button", name="Answer and close").click()
+    page.goto(place)
+    expect(page.get_by_text("Switch scripts on")).to_be_visible()
 
 
 def test_the_countdown_follows_the_servers_clock(browser: Browser, served: Served) -> None:
