@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from app.domain import audit, heads, merkle, proofs, statements
 from app.domain.access import SYSTEM
-from app.models import Event
 from tests import example
 
 PAGE = (Path(__file__).parent.parent / "docs" / "formats.md").read_text()
@@ -84,7 +83,7 @@ def test_the_database_chains_as_the_page_says(db: Session) -> None:
         assert row.commitment == sha256((row.salt + row.content).encode())
         last = sha256(f"{row.position}:{last}:{row.commitment}".encode())
         assert row.chain == last
-    assert (len(rows), db.get(Event, rows[-1].position) is not None) == (count, True)
+    assert len(rows) == count > 0
 
 
 def test_every_member_of_every_format_stands_on_the_page() -> None:
