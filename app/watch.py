@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import attempts, availability
+from app.domain import availability, refusals
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def write_down(portal: Portal) -> bool:
         availability.note(portal.watch, portal.sessions)
         if waiting := list(portal.presses):
             with portal.sessions.begin() as db:
-                attempts.write_late(db, waiting)
+                refusals.write_late(db, waiting, portal.signer, portal.settings.base_url)
             for _ in waiting:
                 portal.presses.popleft()
     except SQLAlchemyError as failure:

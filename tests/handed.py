@@ -5,16 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
 from app.domain import seals, statements, withdrawals
 from app.infra.signing import Signer
+from app.models import Attempt
 from tests import make
 
 SignIn = Callable[[TestClient, str], str]
-SECONDS = "Sunday 20 June 2027 at 17:00:00 (CEST)"
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,19 @@ def out(client: TestClient, sign_in: SignIn, portal: Portal, db: Session) -> Han
     gone, owner = make.submission(db, call, lead, sent=True, signer=portal.signer)
     for address in ("a@firm.example", "b@firm.example", "c@firm.example"):
         make.submission(db, call, make.person(db, address), sent=True, signer=portal.signer)
-    sign_in(client, "lead@firm.example")
+    token = sign_in(client, "lead@firm.example")
     early = get(client, f"/apply/{case.reference}/receipts/1.json")
     make.fill(db, actor, case, {"title": "Delta compute, “tweede” versie — één"})
     make.send(db, actor, case, portal.signer)
+    make.fill(db, actor, case, {"title": "A third version, too late"})
     withdrawals.withdraw(db, owner, gone, "No longer", make.ISSUER)
     make.move_deadline(db, call, -1)
     seals.seal(db, call, portal.signer, seals.Setting(make.ISSUER, None))
     db.flush()
+    late = client.post(f"/apply/{case.reference}/receipts", data={"csrf_token": token, "key": "late"})
+    attempt = db.scalars(select(Attempt.reference).where(Attempt.idempotency_key == "late")).one()
+    assert (late.status_code, attempt in late.text) == (409, True)
+    told = client.post("/problems", data={"csrf_token": token, "words": "The button does nothing.", "page": "/apply"})
     return Handed(
         receipt=get(client, f"/apply/{case.reference}/receipts/2.json"),
         replaced=get(client, f"/apply/{case.reference}/receipts/1.json"),
@@ -59,8 +65,8 @@ def out(client: TestClient, sign_in: SignIn, portal: Portal, db: Session) -> Han
         early=early,
         seal=get(client, f"/calls/{call.code}/seal.json"),
         head=statements.canonical(client.get("/verify/heads.json").json()["heads"][0]),
-        refusal=signed(portal.signer, refusal(case.reference, call.code)),
-        ticket=signed(portal.signer, ticket(case.reference)),
+        refusal=get(client, f"/apply/{case.reference}/refusals/{attempt}.json"),
+        ticket=get(client, f"{told.headers['location']}.json"),
         jwks=get(client, "/.well-known/jwks.json"),
     )
 
@@ -74,39 +80,6 @@ def get(client: TestClient, path: str) -> bytes:
 def signed(signer: Signer, statement: dict[str, Any]) -> bytes:
     """A document over a statement, as the portal writes it."""
     return statements.canonical(statements.document(statement, statements.sign(signer, statement)))
-
-
-def refusal(reference: str, code: str) -> dict[str, Any]:
-    """The statement of a late attempt."""
-    return {
-        "format": statements.REFUSAL,
-        "issuer": make.ISSUER,
-        "call": code,
-        "reference": reference,
-        "attempt": "EOI-2027-AAAA-BBBB",
-        "at": "2027-06-20T15:00:00.000000Z",
-        "recorded_at": "2027-06-20T15:00:00.012345Z",
-        "refused_local": SECONDS,
-        "code": "call_closed",
-        "closes_at": "2027-06-20T15:00:00.000000Z",
-        "zone": "Europe/Brussels",
-        "standing": 1,
-        "typed_sha256": make.sha256(b"typed"),
-    }
-
-
-def ticket(reference: str) -> dict[str, Any]:
-    """The statement of a reported problem."""
-    return {
-        "format": statements.TICKET,
-        "issuer": make.ISSUER,
-        "reference": "EOI-2027-CCCC-DDDD",
-        "at": "2027-06-20T14:59:00.000000Z",
-        "reported_local": SECONDS,
-        "page": f"/apply/{reference}/check",
-        "submission": reference,
-        "words_sha256": make.sha256(b"The button does nothing."),
-    }
 
 
 def flips(content: bytes, number: int, seed: str) -> list[tuple[str, bytes]]:

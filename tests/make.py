@@ -190,7 +190,7 @@ def refused(db: Session, actor: Actor, case: Submission, signer: Signer) -> str:
     now = calls.clock(db)
     press = attempts.Press(references.new(now), case.reference, CallClosed.code, "late", now, actor.person_id)
     attempt = attempts.write(db, press)
-    if attempt is None or refusals.sign(db, attempt, CallClosed(at=times.iso(now)), signer, ISSUER) is None:
+    if attempt is None or refusals.sign(db, attempt, times.iso(now), signer, ISSUER) is None:
         raise LookupError("the attempt is nobody's")
     return attempt.reference
 

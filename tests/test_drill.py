@@ -81,6 +81,12 @@ def test_what_was_accepted_while_the_connection_died_is_counted_and_allowed() ->
     assert (made["in_manifest_but_not_acknowledged"], report.broken(made)) == (1, [])
 
 
+def test_an_attempt_may_be_forgotten_only_where_something_was_killed() -> None:
+    forgotten = replace(KEPT, late_attempts=0, kills=["PostgreSQL, +0.10 s from the cutoff"])
+    made = report.figures(forgotten)
+    assert (made["refused_but_not_on_record"], report.broken(made)) == (1, [])
+
+
 def test_what_was_accepted_though_the_portal_said_it_was_broken_is_counted() -> None:
     mistaken = replace(KEPT, presses=[Press("EOI-A", AT - 2.5, 1.0, "broken"), *KEPT.presses])
     made = report.figures(mistaken)

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from app.deps import Portal
 from app.domain import calls, exports
 from app.domain.access import SYSTEM
-from tests import handed
+from tests import example, handed
 from tests.handed import SignIn
 
 ROOT = Path(__file__).parent.parent
@@ -73,9 +73,8 @@ def test_without_keys_it_cannot_tell_and_makes_none(bare: Path) -> None:
 
 
 def test_a_portal_checks_with_its_own_keys(bare: Path, portal: Portal) -> None:
-    content = handed.signed(portal.signer, handed.ticket("EOI-2027-AAAA-BBBB"))
-    (bare / "ticket").write_bytes(content)
+    (bare / "head").write_bytes(handed.signed(portal.signer, example.head()))
     environ = {**os.environ, "DATA": str(portal.settings.data)}
-    command = [sys.executable, "-m", "app", "verify", str(bare / "ticket")]
+    command = [sys.executable, "-m", "app", "verify", str(bare / "head")]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -7,7 +7,6 @@ signed in, and no such submission) is nobody's, and is not written.
 """
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -31,7 +30,8 @@ MINUTE = timedelta(minutes=1)
 class Press:
     """A press that was refused, as it reached the portal. `reference` is the attempt's own; `tried` is as typed.
 
-    `secret` is that of the session, where nobody had looked yet whose it is. `pressed_at` is the portal's clock.
+    `secret` is that of the session, where nobody had looked yet whose it is. `pressed_at` is the portal's clock,
+    `judged_at` the instant (RFC 3339) by which the database refused, where it did.
     """
 
     reference: str
@@ -40,6 +40,7 @@ class Press:
     key: str
     pressed_at: datetime
     person_id: uuid.UUID | None = None
+    judged_at: str | None = None
     secret: str | None = field(default=None, repr=False)
 
 
@@ -90,12 +91,6 @@ def write(db: Session, press: Press, is_afterwards: bool = False) -> Attempt | N
         .returning(Attempt)
     )
     return db.scalars(statement).one_or_none()
-
-
-def write_late(db: Session, presses: Iterable[Press]) -> None:
-    """Write down presses that the database could not take when they were made."""
-    for press in presses:
-        write(db, press, is_afterwards=True)
 
 
 def lately(submission: Submission) -> ScalarSelect[int]:

@@ -213,8 +213,9 @@ class Unavailable(Refused):
     status = 503
     code = "unavailable"
     msgid = N_(
-        "The portal cannot reach its database at this moment. Nothing you sent was accepted; what was saved before is "
-        "kept. What you typed is shown below, so that you can keep a copy. Wait a minute and try again."
+        "The portal cannot reach its database at this moment. What was saved before is kept, and what you typed is shown "
+        "below, so that you can keep a copy. Wait a minute, look whether your last step was taken in, and try again if "
+        "it was not."
     )
 
 

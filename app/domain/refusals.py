@@ -1,12 +1,14 @@
 """Signed refusals: the statement that somebody tried to submit and was late, when, with what, and what stands."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import drafts, statements, submissions
-from app.domain.errors import CallClosed, CallNotOpen, NotFound, Refused
+from app.domain import attempts, drafts, statements, submissions
+from app.domain.attempts import Press
+from app.domain.errors import CallClosed, CallNotOpen, NotFound
 from app.infra import times
 from app.infra.signing import Signer
 from app.models import Attempt, Refusal, Submission
@@ -15,13 +17,19 @@ SIGNED = (CallClosed.code, CallNotOpen.code)  # what the database refuses by its
 DRAFT = "eoi-draft/1"
 
 
-def sign(db: Session, attempt: Attempt, refused: Refused, signer: Signer, issuer: str) -> Refusal | None:
-    """State and keep the refusal of an attempt outside the window; None where it was refused for another reason.
+def write_late(db: Session, presses: Iterable[Press], signer: Signer, issuer: str) -> None:
+    """Write down presses that the database could not take when they were made, each with its signed refusal."""
+    for press in presses:
+        if (attempt := attempts.write(db, press, is_afterwards=True)) is not None:
+            sign(db, attempt, press.judged_at, signer, issuer)
+
+
+def sign(db: Session, attempt: Attempt, at: str | None, signer: Signer, issuer: str) -> Refusal | None:
+    """State and keep the refusal of an attempt outside the window, judged by `at`; None where it was for another reason.
 
     To be called in the transaction that writes the attempt: what stands and what was typed is read anew.
     """
-    at = refused.extra.get("at")
-    if refused.code not in SIGNED or at is None or attempt.submission_id is None or attempt.person_id is None:
+    if attempt.code not in SIGNED or at is None or attempt.submission_id is None or attempt.person_id is None:
         return None
     body = _body(db, db.get_one(Submission, attempt.submission_id), attempt, at, issuer)
     made = Refusal(attempt_id=attempt.id, body=body, jws=statements.sign(signer, body))

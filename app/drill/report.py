@@ -47,6 +47,7 @@ def figures(found: Findings) -> dict[str, Any]:
         "connections_died": outcomes.count("died"),
         "in_manifest_but_not_acknowledged": len(_silent(found)),
         "accepted_though_answered_broken": _mistaken(found),
+        "refused_but_not_on_record": _forgotten(found),
         "seals": found.seals,
         "seal_wait_seconds": round(found.seal_wait, 3) if found.seal_wait is not None else None,
         "killed": found.kills,
@@ -74,9 +75,7 @@ def _promises(found: Findings) -> dict[str, int]:
         "acknowledged but without a valid receipt and proof": len(found.acknowledged - found.verified),
         "in the sealed set, though its applicant saw neither a receipt nor a fault": len(unexplained),
         "refused before the cutoff": sum(press.sent_at + press.took < cutoff for press in refused),
-        "refused as late but not on record": max(
-            0, sum(press.sent_at >= cutoff for press in refused) - found.late_attempts
-        ),
+        "refused as late but not on record": 0 if found.kills else _forgotten(found),
         "applicants left without an answer": len(untold),
         "complete drafts called incomplete": len(invalid),
         "seals too few or too many": abs(found.seals - 1),
@@ -88,6 +87,13 @@ def _promises(found: Findings) -> dict[str, int]:
 def _silent(found: Findings) -> set[tuple[str, int]]:
     """What is in the sealed set though nobody saw a receipt of it."""
     return set(found.sealed.items()) - found.acknowledged
+
+
+def _forgotten(found: Findings) -> int:
+    """Late presses whose attempt was not written: the process that kept it while the database was away was killed too."""
+    cutoff = found.closes_at.timestamp()
+    refused = sum(press.outcome == "refused" and press.sent_at >= cutoff for press in found.presses)
+    return max(0, refused - found.late_attempts)
 
 
 def _mistaken(found: Findings) -> int:
@@ -138,5 +144,6 @@ COUNTS = {
     "answered_broken": "answers that said the portal was broken, pressed again",
     "connections_died": "connections that died, pressed again",
     "in_manifest_but_not_acknowledged": "in the sealed set but not acknowledged (allowed where the connection died)",
+    "refused_but_not_on_record": "refused as late but not on record (allowed where database and server were killed)",
     "accepted_though_answered_broken": "accepted though the answer said broken (pressing again showed the receipt)",
 }

@@ -33,7 +33,7 @@ def note(request: Request, refused: Refused) -> dict[str, Any]:
     portal: Portal = request.app.state.portal
     press = _press(request, portal, unquote(place[1]), refused)
     try:
-        return _written(portal, press, refused, pages.language_of(request))
+        return _written(portal, press, pages.language_of(request))
     except SQLAlchemyError as failure:
         log.warning("attempt %s waits for the database: %s", press.reference, failure)
         portal.presses.append(press)
@@ -50,16 +50,17 @@ def _press(request: Request, portal: Portal, tried: str, refused: Refused) -> Pr
         key=pages.field(form, "key", attempts.KEY_LENGTH),
         pressed_at=portal.now(),
         person_id=actor.person_id,
+        judged_at=refused.extra.get("at"),
         secret=None if actor.person_id else request.cookies.get(cookie_name(portal.settings)),
     )
 
 
-def _written(portal: Portal, press: Press, refused: Refused, language: str) -> dict[str, Any]:
+def _written(portal: Portal, press: Press, language: str) -> dict[str, Any]:
     with portal.sessions.begin() as db:
         attempt = attempts.write(db, press)
         if attempt is None or attempt.person_id is None:
             return {}  # no number: it would tell anybody which references exist
-        signed = refusals.sign(db, attempt, refused, portal.signer, portal.settings.base_url)
+        signed = refusals.sign(db, attempt, press.judged_at, portal.signer, portal.settings.base_url)
         if signed is None or attempt.submission_id is None:
             return {"attempt": attempt.reference}
         case = db.get_one(Submission, attempt.submission_id)
