@@ -42,10 +42,8 @@ def save(settings: Settings, folder: Path) -> dict[str, Any]:
         raise BackupFailed(f"{folder} is not empty. Name a new folder for each backup.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _programs(settings) as (urls, programs):
-        engine = database.engine(urls.app)
-        with database.sessions(engine).begin() as db:
+        with _session(urls.app) as db:
             said = _said(db)
-        engine.dispose()
         _run(programs, "pg_dump", "--format=custom", f"--file={folder / DUMP}", f"--dbname={urls.owner}")
     said["files"] = _copied(server.file_store(settings), FileStore(folder / "files"))
     for path in settings.data.iterdir() if settings.data.exists() else ():
@@ -76,9 +74,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, Any]:
     _require_empty(settings)
     _bring_data(settings, folder, said)
     with _programs(settings) as (urls, programs):
-        engine = database.engine(urls.owner)
-        if database.revision(engine) is not None:
-            raise BackupFailed("The database is not empty. Restore into a new one.")
+        _require_empty_database(urls.owner)
         _run(
             programs,
             "pg_restore",
@@ -87,12 +83,9 @@ def restore(settings: Settings, folder: Path) -> dict[str, Any]:
             f"--dbname={urls.owner}",
             str(folder / DUMP),
         )
-        engine.dispose()
         server.migrate(urls.owner)
-        engine = database.engine(urls.app)
-        with database.sessions(engine).begin() as db:
+        with _session(urls.app) as db:
             _prove(db, settings, said)
-        engine.dispose()
     return said
 
 
@@ -144,6 +137,25 @@ def _require_empty(settings: Settings) -> None:
         raise BackupFailed(f"There is a database in {settings.data} already. Restore into an empty DATA.")
     if (settings.data / "keys").exists():
         raise BackupFailed(f"There are signing keys in {settings.data} already. Restore into an empty DATA.")
+
+
+def _require_empty_database(owner_url: str) -> None:
+    engine = database.engine(owner_url)
+    found = database.revision(engine)
+    engine.dispose()
+    if found is not None:
+        raise BackupFailed("The database is not empty. Restore into a new one.")
+
+
+@contextmanager
+def _session(url: str) -> Iterator[Session]:
+    """One transaction; its connection is closed whatever comes of it."""
+    engine = database.engine(url)
+    try:
+        with database.sessions(engine).begin() as db:
+            yield db
+    finally:
+        engine.dispose()
 
 
 @contextmanager
