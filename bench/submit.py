@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from app.domain import calls, exports
+from app.drill.rehearsal import await_seal
 from app.drill.stage import NAME, Applicant, Stage, raised
 from app.infra import database
 from app.infra.postgres import Cluster
@@ -78,8 +79,10 @@ def raw(cluster: Cluster, folder: Path, seconds: int) -> float:
 
 
 def found(stage: Stage, folder: Path) -> tuple[set[str], set[str]]:
-    """The references in the database, and in the export once the call is closed."""
+    """The references in the database, and in the export once the call is sealed."""
     stage.move_cutoff(CALL, 0)
+    if await_seal(stage, CALL) is None:
+        raise SystemExit("The call was not sealed.")
     out = folder / "bench.ndjson"
     with stage.opened() as db:
         stored = db.execute(text("select s.reference from version v join submission s on s.id = v.submission_id"))

@@ -49,7 +49,7 @@ def run(
     while crowd.is_busy():
         stage.revive()
         time.sleep(0.2)
-    seal = _await_seal(stage, code)
+    seal = await_seal(stage, code)
     return report.figures(_find(stage, code, ready, crowd.presses, closes_at, seal, killed))
 
 
@@ -85,7 +85,7 @@ def _get(stage: Stage, path: str, cookie: str = "") -> Any:
         return None
 
 
-def _await_seal(stage: Stage, code: str) -> Any:
+def await_seal(stage: Stage, code: str) -> Any:
     """The published seal; None when there is none in time."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
