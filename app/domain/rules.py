@@ -113,15 +113,18 @@ class Scope:
 
     def __init__(self, variables: dict[str, Any]) -> None:
         self._context = cel.Context()
+        self._bound: dict[str, Any] = {}
         for name, (function, _) in FUNCTIONS.items():
             self._context.add_function(name, function)
         for name, value in variables.items():
             self._context.add_variable(name, value)
 
     def bind(self, **variables: Any) -> None:
-        """Set or replace variables."""
+        """Set or replace variables; handing a large item over costs more than judging it, so once is enough."""
         for name, value in variables.items():
-            self._context.add_variable(name, value)
+            if name not in self._bound or self._bound[name] is not value:
+                self._context.add_variable(name, value)
+                self._bound[name] = value
 
     def value(self, source: str) -> Any:
         """What an expression comes to. A call file whose expressions can fail on some answers is refused by its tests."""
