@@ -30,7 +30,8 @@ WHOLE_HOUR = "*"  # the replica of a row that stands for an hour of long ago, se
 # Minutes up to the last that every replica has noted, less those in which one was ready; those next to each other are one window.
 OUTAGES = """
 with known as (
-  select greatest(date_trunc('minute', cast(:since as timestamptz), 'UTC'), min(minute)) as first,
+  select case when min(minute) is not null  -- greatest() would pass a null over
+    then greatest(date_trunc('minute', cast(:since as timestamptz), 'UTC'), min(minute)) end as first,
          date_trunc('minute', clock_timestamp(), 'UTC') - interval '1 minute' as after
   from readiness),
 missed as (
@@ -160,13 +161,10 @@ def replicas(db: Session, since: datetime) -> list[tuple[str, datetime, int]]:
 def days(db: Session, since: datetime, found: list[Outage], zone: ZoneInfo) -> list[Day]:
     """Day by day in `zone`, latest first, from the first day on record on."""
     first, until = db.execute(
-        select(
-            func.greatest(since, func.min(Readiness.minute)),
-            func.date_trunc("minute", func.clock_timestamp(), "UTC") - MINUTE,
-        )
+        select(func.min(Readiness.minute), func.date_trunc("minute", func.clock_timestamp(), "UTC") - MINUTE)
     ).one()
     made: list[Day] = []
-    at = first.astimezone(zone) if first else None
+    at = max(since, first).astimezone(zone) if first else None
     while at is not None and at < until:
         midnight = at.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         end = min(midnight, until.astimezone(zone))
