@@ -53,6 +53,12 @@ def shape(found: list[Outage], start: datetime) -> list[tuple[int, int, tuple[st
     return [((o.starts_at - start) // MINUTE, o.minutes, o.failed) for o in found[::-1]]
 
 
+def test_where_nothing_is_on_record_yet_there_was_no_outage(db: Session) -> None:
+    since = calls.clock(db) - timedelta(days=30)
+    assert availability.outages(db, since) == []
+    assert availability.days(db, since, [], BRUSSELS) == []
+
+
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
@@ -66,12 +72,6 @@ def shape(found: list[Outage], start: datetime) -> list[tuple[int, int, tuple[st
         ("..++", "....", []),  # nothing is known before the first row
     ],
 )
-def test_where_nothing_is_on_record_yet_there_was_no_outage(db: Session) -> None:
-    since = calls.clock(db) - timedelta(days=30)
-    assert availability.outages(db, since) == []
-    assert availability.days(db, since, [], BRUSSELS) == []
-
-
 def test_an_outage_is_a_window_in_which_no_replica_was_ready(
     db: Session, one: str, other: str, expected: list[tuple[int, int, tuple[str, ...]]]
 ) -> None:
