@@ -40,6 +40,19 @@ class Portal:
     watch: Watch = field(default_factory=Watch)
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
 
+    @classmethod
+    def opened(cls, settings: Settings, url: str) -> "Portal":
+        """Everything that the settings name, over the database at `url`."""
+        engine = database.engine(url)
+        return cls(
+            settings=settings,
+            engine=engine,
+            sessions=database.sessions(engine),
+            signer=Signer.load_or_create(settings.data / "keys"),
+            files=FileStore.from_url(settings.files_url),
+            mailer=Mailer.from_url(settings.mail_url),
+        )
+
     def now(self) -> datetime:
         """The database's clock as last measured; for showing. What decides is read by the database at the write."""
         return datetime.now(UTC) + self.clock_offset

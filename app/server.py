@@ -1,10 +1,7 @@
 """How the portal comes up: databases, migrations, checks that refuse an unsafe start, workers, and the demonstration."""
 
-import ctypes
 import logging
 import os
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,20 +10,16 @@ from typing import Any
 import uvicorn
 from alembic import command
 from alembic.config import Config
-from fastapi import FastAPI
 
 from app import demo as demonstration
 from app.deps import Portal
 from app.infra import database
 from app.infra.files import FileStore
-from app.infra.mailer import Mailer
 from app.infra.postgres import Cluster
 from app.infra.signing import Signer
-from app.main import create_app
 from app.settings import Settings
 
 NAME = "eoi"
-PR_SET_PDEATHSIG = 1
 
 log = logging.getLogger(__name__)
 
@@ -83,27 +76,6 @@ def own_jwks(settings: Settings) -> dict[str, Any]:
     return Signer.load_or_create(settings.data / "keys").jwks()
 
 
-def make_portal(settings: Settings, url: str) -> Portal:
-    """Open what a server process holds open."""
-    engine = database.engine(url)
-    return Portal(
-        settings=settings,
-        engine=engine,
-        sessions=database.sessions(engine),
-        signer=Signer.load_or_create(settings.data / "keys"),
-        files=file_store(settings),
-        mailer=Mailer.from_url(settings.mail_url),
-    )
-
-
-def worker() -> FastAPI:
-    """What each worker process runs; it ends when its parent does, however that ended."""
-    if sys.platform == "linux" and os.environ.get("EOI_PARENT") == str(os.getppid()):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    settings = Settings.from_env(os.environ, demo=os.environ.get("DEMO") == "1")
-    return create_app(make_portal(settings, settings.database_url or ""))
-
-
 def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
     """Migrate when this process may, refuse to serve unsafely, then serve until told to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -122,12 +94,12 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
             raise StartRefused("The database is not at the newest revision. Run: python -m app migrate")
         refuse_powers(urls.app, demo)
         if demo:
-            demonstration.prepare(make_portal(settings, urls.app), urls.owner)
+            demonstration.prepare(Portal.opened(settings, urls.app), urls.owner)
             demonstration.announce(settings)
         os.environ |= {"DATABASE_URL": urls.app, "EOI_PARENT": str(os.getpid())}
         os.environ.pop("DATABASE_OWNER_URL", None)
         uvicorn.run(
-            "app.server:worker",
+            "app.worker:worker",
             factory=True,
             host=host,
             port=settings.port,
