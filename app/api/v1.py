@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api import problems, schemas
+from app.api import problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Reader
 from app.deps import Db, PortalDep
 from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals
@@ -250,13 +250,13 @@ def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
 
 
-@router.get("/calls/{code}/seal", response_model=schemas.SealDocument, tags=["proof"], responses=KEYED)
+@router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED)
 def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """The signed seal of a call with the leaves of its tree, the same as on the public page."""
     return seals.document(db, _call(db, actor, code))
 
 
-@router.get("/submissions/{ref}/proof", response_model=schemas.Proof, tags=["proof"], responses=KEYED)
+@router.get("/submissions/{ref}/proof", response_model=sealed.Proof, tags=["proof"], responses=KEYED)
 def submission_proof(ref: Ref, actor: Reader, db: Db) -> dict[str, Any]:
     """What shows that a submission is in the sealed set: its leaf, and the path to the root of the seal (RFC 9162)."""
     submission, _ = dossiers.load(db, actor, ref)
