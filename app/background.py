@@ -53,6 +53,9 @@ class Background:
             except SQLAlchemyError as failure:
                 log.warning("background work lost the database, trying again: %s", failure)
                 self.stopping.wait(1)
+            except Exception:  # a fault of ours: the next round must come all the same, as nothing else seals
+                log.exception("a round of the background work failed, trying again")
+                self.stopping.wait(1)
 
     def _pause(self) -> float:
         """Seconds until the next round: until a call closes, where that is soon."""

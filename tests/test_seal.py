@@ -245,6 +245,34 @@ def test_a_session_that_holds_the_lock_is_ended_and_its_write_is_not_in_the_seal
         assert db.scalars(select(Leaf.hash)).all() == []
 
 
+@pytest.mark.committed
+def test_a_fault_in_one_round_of_the_background_does_not_stop_the_next(
+    committed_portal: Portal, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal, sealing, sealed = committed_portal, background.seal_due, threading.Event()
+    code = publish(portal, cluster)
+    set_window(portal, cluster, code, 0)
+    faults = [RuntimeError("a fault of ours")]
+
+    def falter(portal: Portal) -> list[str]:
+        if faults:
+            raise faults.pop()
+        found = sealing(portal)
+        if code in found:
+            sealed.set()
+        return found
+
+    monkeypatch.setattr(background, "seal_due", falter)
+    running = background.Background(portal)
+    running.start()
+    try:
+        assert sealed.wait(timeout=20)
+    finally:
+        running.stop()
+    with portal.sessions.begin() as db:
+        assert db.scalar(select(func.count()).select_from(Seal)) == 1
+
+
 def chain(db: Session) -> None:
     heads.link(db)
     db.expire_all()

@@ -22,7 +22,7 @@ ACCEPTED = "accepted"
 AGAIN = "accepted_before"  # the same key or the same content: the version of then is given back
 KEY_LENGTH = 100
 TRIED_LENGTH = 40
-PRESSES = 60  # a minute and submission; beyond, a press is written down and goes no further
+PRESSES = 60  # a minute, person and submission; beyond, a press is written down and goes no further
 MINUTE = timedelta(minutes=1)
 
 
@@ -93,15 +93,15 @@ def write(db: Session, press: Press, is_afterwards: bool = False) -> Attempt | N
     return db.scalars(statement).one_or_none()
 
 
-def lately(submission: Submission) -> ScalarSelect[int]:
-    """How often a submission was submitted in the last minute."""
+def lately(submission: Submission, person_id: uuid.UUID | None) -> ScalarSelect[int]:
+    """How often this person pressed submit in the last minute; presses of others must never hold anybody back."""
     since = func.clock_timestamp() - MINUTE
     pressed = select(func.count()).select_from(Attempt).where(Attempt.submission_id == submission.id)
-    return pressed.where(Attempt.at > since).scalar_subquery()
+    return pressed.where(Attempt.person_id == person_id, Attempt.at > since).scalar_subquery()
 
 
 def hold_back(pressed: int) -> None:
-    """Throttled when a submission was submitted more often in a minute than anybody can press."""
+    """Throttled when somebody submitted more often in a minute than anybody can press."""
     if pressed >= PRESSES:
         raise Throttled(retry_after=int(MINUTE.total_seconds()))
 

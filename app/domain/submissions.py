@@ -127,7 +127,7 @@ def submit(
         raise Forbidden
     if not 1 <= len(key) <= attempts.KEY_LENGTH:
         raise Invalid
-    earlier, last, exceptional, pressed = _before(db, submission, key)
+    earlier, last, exceptional, pressed = _before(db, submission, key, actor.person_id)
     if earlier:
         return _again(db, actor, submission, earlier, key)
     attempts.hold_back(pressed)
@@ -146,23 +146,23 @@ def submit(
         withdrawals.undo(db, actor, submission, withdrawal)
     version = _accept(db, actor, submission, questions, payload, digest, key)
     if version is None:
-        return _again(db, actor, submission, versions.require(_before(db, submission, key)[0]), key)
+        return _again(db, actor, submission, versions.require(_before(db, submission, key, actor.person_id)[0]), key)
     recipients = {address: of.language for address, of in known.items()}
     _hand_out(db, actor, submission, recipients, version, signer, issuer)
     return version
 
 
 def _before(
-    db: Session, submission: Submission, key: str
+    db: Session, submission: Submission, key: str, person_id: uuid.UUID | None
 ) -> tuple[Version | None, Version | None, Version | None, int]:
-    """What was accepted with this key, what counts now, what an exemption let in last, and the presses of this minute."""
+    """What was accepted with this key, what counts now, what an exemption let in last, the person's presses lately."""
     of_case = Version.submission_id == submission.id
     in_lane = Version.exemption_id.is_not(None)
     lasts = select(func.max(Version.number)).where(of_case).group_by(in_lane).scalar_subquery()
     wanted = or_(Version.idempotency_key == key, Version.number.in_(lasts))
     one = select(literal(1)).subquery()  # so that there is a row where there is no version
     rows = db.execute(
-        select(Version, attempts.lately(submission))
+        select(Version, attempts.lately(submission, person_id))
         .select_from(one.outerjoin(Version, and_(of_case, wanted)))
         .order_by(Version.number)
     ).all()

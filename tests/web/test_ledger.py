@@ -158,6 +158,18 @@ def test_presses_without_end_are_held_back_and_still_on_record(
     assert [a.code for a in rows(db)] == ["accepted", "accepted_before", "throttled", "accepted_before"]
 
 
+def test_presses_of_others_hold_nobody_back(
+    client: TestClient, sign_in: SignIn, db: Session, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "PRESSES", 2)
+    client.cookies.clear()
+    assert [press(client, case[0], "", f"nobody {n}").status_code for n in range(2)] == [401, 401]
+    token = sign_in(client, "stranger@other.example")
+    assert [press(client, case[0], token, f"stranger {n}").status_code for n in range(3)] == [404, 404, 404]
+    assert press(client, case[0], sign_in(client), "the owner").status_code == 303
+    assert [a.code for a in rows(db)][-1] == "accepted"
+
+
 def test_a_fault_of_ours_rolls_the_version_back_and_leaves_the_attempt(
     client: TestClient, sign_in: SignIn, db: Session, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
