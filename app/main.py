@@ -28,6 +28,7 @@ from app.web import (
     account,
     apply,
     calls,
+    conflicts,
     deadlines,
     desk,
     ledger,
@@ -90,7 +91,21 @@ def create_app(portal: Portal) -> FastAPI:
     """The whole portal over what `portal` holds open."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan, redirect_slashes=False)
     app.state.portal = portal
-    for room in (site, calls, receipts, refusals, apply, review, manage, desk, deadlines, account, verify, problems):
+    for room in (
+        site,
+        calls,
+        receipts,
+        refusals,
+        apply,
+        conflicts,
+        review,
+        manage,
+        desk,
+        deadlines,
+        account,
+        verify,
+        problems,
+    ):
         app.include_router(room.router)
     api = create_api()
     api.state.portal = portal

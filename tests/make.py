@@ -21,6 +21,7 @@ from app.domain import (
     attempts,
     callfile,
     calls,
+    conflicts,
     drafts,
     keys,
     references,
@@ -220,6 +221,11 @@ def document() -> bytes:
 def attach(db: Session, files: FileStore, actor: Actor, case: Submission, question: str = "proposal") -> Any:
     """A real PDF given as answer."""
     return attachments.attach(db, files, actor, case, question, "proposal.pdf", BytesIO(document()))
+
+
+def free(db: Session, actor: Actor, case: Submission) -> None:
+    """The actor, staff, states that they have no interest in the dossier, so that it opens to them."""
+    conflicts.state(db, actor, case, "none", "")
 
 
 def version_of(db: Session, case: Submission) -> Version:

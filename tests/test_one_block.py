@@ -49,7 +49,7 @@ def sent(client: TestClient, db: Session, sign_in: SignIn, call: Call) -> Submis
 def closed(client: TestClient, db: Session, sign_in: SignIn, call: Call, sent: Submission) -> Submission:
     """The same after the cutoff, a reviewer signed in."""
     make.close(db, call)
-    make.person(db, "jo@rvo.example", staff="reviewer")
+    make.free(db, make.person(db, "jo@rvo.example", staff="reviewer"), sent)
     sign_in(client, "jo@rvo.example")
     return sent
 

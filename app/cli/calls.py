@@ -39,9 +39,15 @@ def publish(
     closes: Annotated[str, typer.Option(help="Likewise; default: the next day and time the file names.")] = "",
     code: Annotated[str | None, typer.Option(help="Publish under another code than the file's.")] = None,
     synthetic: Annotated[bool, typer.Option("--synthetic", help="Mark as rehearsal: nothing in it is real.")] = False,
+    release: Annotated[
+        str | None,
+        typer.Option(help="How dossiers reach EuroHPC: at_seal or by_coordinator; default: as the file says."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Publish a call file. Example: python -m app call publish calls/aigf-eoi.yaml --code try --closes "+5 minutes" """
+    if release not in (None, *callfile.RELEASES):
+        refuse("--release is at_seal or by_coordinator.", 2)
     try:
         definition = callfile.load(file)
     except callfile.CallFileInvalid as failure:
@@ -56,7 +62,7 @@ def publish(
             refuse("The call would be closed before it opens. Give a later --closes.", 2)
         if db.scalar(select(Call).where(Call.code == (code or definition["code"]))):
             refuse(f"There is a call {code or definition['code']} already. Give another --code.")
-        call = calls.publish(db, definition, opens_at, closes_at, code, synthetic)
+        call = calls.publish(db, definition, opens_at, closes_at, code, synthetic, release)
         say(_as_data(call), as_json, f"Published {call.code}: closes {times.brussels_and_utc(call.closes_at, 'en')}.")
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
 
-from app.models import Call, Submission, Version, Withdrawal
+from app.models import Call, Conflict, Release, Submission, Version, Withdrawal
 
 STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
 EDITORS = frozenset({"owner", "editor"})
@@ -60,6 +60,9 @@ is_sealed: ColumnElement[bool] = Call.sealed_at.is_not(None)
 is_withdrawn: ColumnElement[bool] = exists().where(
     Withdrawal.submission_id == Submission.id, Withdrawal.restored_at.is_(None)
 )
+is_released: ColumnElement[bool] = exists().where(
+    Release.submission_id == Submission.id, Release.version_id == Version.id, Release.taken_back_at.is_(None)
+)
 last_number = (
     select(func.max(Version.number))
     .where(Version.submission_id == Submission.id, Version.exemption_id.is_(None))
@@ -85,15 +88,29 @@ def standing_versions() -> Select[Submission, Version]:
 def dossiers(actor: Actor) -> Select[Submission, Version]:
     """The submissions whose content the actor may read as staff or as an export client: of sealed calls only.
 
-    Not of closed ones: between the cutoff and the seal a deadline may still move. Staff see all, withdrawn ones marked. A key sees the calls it is scoped to, and there what was submitted, not
-    withdrawn, and consented to; the portal's own export, made on the command line, sees the same of every call.
-    Anybody else sees nothing here.
+    Not of closed ones: between the cutoff and the seal a deadline may still move. Staff see all, withdrawn ones
+    marked, but nothing of what they stated a conflict about. A key sees the calls it is scoped to, and there what was
+    released to it: consented to, not withdrawn; the portal's own export, made on the command line, sees the same of
+    every call. Anybody else sees nothing here.
     """
     found = standing_versions().where(is_sealed)
     if actor.kind in ("api_key", "system"):
         in_scope = true() if actor.kind == "system" else Call.code.in_(actor.call_codes)
-        return found.where(in_scope, ~is_withdrawn, Version.is_consented)
-    return found.where(true() if actor.is_staff() else Submission.id.is_(None))
+        return found.where(in_scope, is_released)
+    return found.where(_of_staff(actor))
+
+
+def _of_staff(actor: Actor) -> ColumnElement[bool]:
+    """For staff whatever they stated no conflict about, for others nothing."""
+    return ~has_conflict(actor) if actor.is_staff() else Submission.id.is_(None)
+
+
+def has_conflict(actor: Actor) -> ColumnElement[bool]:
+    """Whether the actor's own statement about the submission says that they have a conflict."""
+    stated = select(Conflict.submission_id).where(
+        Conflict.person_id == actor.person_id, Conflict.level == "conflict", Conflict.replaced_at.is_(None)
+    )
+    return Submission.id.in_(stated)
 
 
 def exceptional_versions(actor: Actor) -> Select[Submission, Version]:
@@ -107,5 +124,5 @@ def exceptional_versions(actor: Actor) -> Select[Submission, Version]:
     return (
         select(Submission, Version)
         .join(Version, and_(Version.submission_id == Submission.id, Version.number == last))
-        .where(true() if actor.is_staff() else Submission.id.is_(None))
+        .where(_of_staff(actor))
     )

@@ -55,8 +55,12 @@ def publish(
     closes_at: datetime,
     code: str | None = None,
     is_synthetic: bool = False,
+    release: str | None = None,
 ) -> Call:
-    """Publish a checked definition as a call with its window. Needs the owner role: the serving role may not do this."""
+    """Publish a checked definition as a call with its window. Needs the owner role: the serving role may not do this.
+
+    `release` stands for what the file says about how dossiers reach EuroHPC: `at_seal` or `by_coordinator`.
+    """
     digest = definitions.digest(definition)
     db.execute(insert(Definition).values(digest=digest, body=definition).on_conflict_do_nothing())
     call = Call(
@@ -65,6 +69,7 @@ def publish(
         opens_at=opens_at,
         closes_at=closes_at,
         zone=definition["zone"],
+        release=release or definition.get("release", "at_seal"),
         is_synthetic=is_synthetic,
     )
     db.add(call)

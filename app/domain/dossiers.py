@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, audit, references
+from app.domain import access, audit, conflicts, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, NotFound
 from app.domain.questionnaire import Questionnaire, Step
@@ -29,7 +29,9 @@ def require_closed(db: Session, call: Call) -> None:
 def load(db: Session, actor: Actor, reference: str, number: int | None = None) -> tuple[Submission, Version]:
     """A dossier for staff or an export client, the standing version or another one; its reading is put on record.
 
-    Versions that an exemption let in are for staff alone, who get the last of them where nothing else stands. NotFound when the actor may not see it; CallNotClosed before the cutoff to those who may see it afterwards.
+    Versions that an exemption let in are for staff alone, who get the last of them where nothing else stands. NotFound
+    when the actor may not see it; CallNotClosed before the cutoff to those who may see it afterwards; ConflictNotStated
+    to staff who have not said yet whether they have an interest in it.
     """
     wanted = references.normalised(reference)
     by_reference = Submission.reference == wanted
@@ -41,6 +43,7 @@ def load(db: Session, actor: Actor, reference: str, number: int | None = None) -
         _refuse_early(db, actor, wanted)
         raise NotFound
     submission, version = found
+    conflicts.require_stated(db, actor, submission)
     if number is not None and number != version.number:
         other = next((v for v in all_versions(db, actor, submission) if v.number == number), None)
         if other is None:

@@ -74,6 +74,20 @@ class CallNotClosed(Refused):
         self.releases_at = releases_at
 
 
+class ConflictNotStated(Refused):
+    status = 403
+    code = "conflict_not_stated"
+    msgid = N_("First say whether you have an interest in this dossier. It opens when you have none.")
+
+
+class NothingToRelease(Refused):
+    code = "nothing_to_release"
+    msgid = N_(
+        "This dossier cannot go to EuroHPC: its respondent did not consent, withdrew it, or the call is not sealed. "
+        "It stays at RVO."
+    )
+
+
 class CallSealed(Refused):
     code = "call_sealed"
     msgid = N_("The call is sealed: its accepted set and its deadline never change again.")
@@ -242,6 +256,7 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C06": CallStillOpen,
     "P0C07": NeedsSecondPerson,
     "P0C08": DeadlineRefused,
+    "P0C09": NothingToRelease,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
@@ -252,6 +267,8 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "one_deadline_change_at_a_time": ProposalPending,
     "exemption_needs_two_people": NeedsSecondPerson,
     "exemption_has_a_reason": ReasonMissing,
+    "conflict_has_a_reason": ReasonMissing,
+    "release_is_taken_back_with_a_reason": ReasonMissing,
     "one_exemption_at_a_time": ProposalPending,
 }
 

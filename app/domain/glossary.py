@@ -11,6 +11,7 @@ EVENTS = {
     "attachment.read": N_("opened a file"),
     "call.published": N_("published a call"),
     "call.sealed": N_("sealed a call"),
+    "conflict.stated": N_("stated their interest in a dossier"),
     "deadline.confirmed": N_("confirmed a new deadline"),
     "deadline.dropped": N_("dropped a proposed deadline"),
     "deadline.proposed": N_("proposed a new deadline"),
@@ -57,6 +58,7 @@ DETAILS = {
     "format": N_("format"),
     "key": N_("key"),
     "key_name": N_("name of the key"),
+    "level": N_("statement"),
     "mails": N_("mails"),
     "message": N_("mail"),
     "organisation": N_("organisation"),
@@ -87,6 +89,7 @@ REFUSALS = {
     "call_still_open": N_("the call was not sealed yet"),
     "call_not_open": N_("the call had not opened yet"),
     "classified_information": N_("held classified information"),
+    "conflict_not_stated": N_("a conflict of interest was neither stated nor denied"),
     "cross_site": N_("the form was too old, or of another site"),
     "deadline_refused": N_("the deadline could not move there"),
     "file_refused": N_("a file could not be taken"),
@@ -102,6 +105,7 @@ REFUSALS = {
     "not_found": N_("not there, or not theirs to see"),
     "not_ready": N_("answers were missing or wrong"),
     "not_withdrawn": N_("was not withdrawn"),
+    "nothing_to_release": N_("nothing that may go to EuroHPC"),
     "nothing_submitted": N_("nothing was submitted yet"),
     "one_live_submission_per_state": N_("the member state had one already"),
     "proposal_pending": N_("there was a proposal already"),
@@ -126,6 +130,11 @@ PURPOSES = {
     "sign_in": N_("sign-in link"),
     "ticket": N_("problem reported"),
     "withdrawal": N_("submission withdrawn"),
+}
+LEVELS = {
+    "none": N_("no conflict"),
+    "possible": N_("possible conflict"),
+    "conflict": N_("conflict"),
 }
 ROLES = {
     "owner": N_("owner"),
@@ -163,6 +172,7 @@ WORDS = {
     "refusal": REFUSALS,
     "purpose": PURPOSES,
     "role": ROLES,
+    "level": LEVELS,
     "state": STATES,
     "assurance": ASSURANCES,
     "scope": SCOPES,

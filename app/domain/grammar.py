@@ -12,6 +12,7 @@ TEXT = object()  # stands for {en: ..., nl: ...}
 TOP = {
     "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
     "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
+    "release": str,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
 QUESTION = {
@@ -49,6 +50,7 @@ OPTIONAL = frozenset(
         "limits",
         "rules",
         "register",
+        "release",
         "questions",
     ]
 )

@@ -71,19 +71,19 @@ def tallies(db: Session, of: list[Call]) -> dict[uuid.UUID, Tally]:
             Submission.kind,
             access.is_withdrawn.label("withdrawn"),
             func.count(),
-            func.count().filter(Version.is_consented),
+            func.count().filter(access.is_released),
             func.max(Version.received_at),
         )
         .group_by(Submission.call_id, Submission.kind, "withdrawn")
     )
-    for call_id, kind, withdrawn, number, consented, last in db.execute(standing):
+    for call_id, kind, withdrawn, number, released, last in db.execute(standing):
         tally = found[call_id]
         tally.last_received_at = max(filter(None, (tally.last_received_at, last)))
         if withdrawn:
             tally.withdrawn += number
         else:
             tally.submitted[kind] = number
-            tally.released = None if tally.released is None else tally.released + consented
+            tally.released = None if tally.released is None else tally.released + released
     return found
 
 

@@ -5,6 +5,7 @@ from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
+from app.models.reviews import Conflict, Release
 from app.models.submissions import Attachment, Draft, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Attempt",
     "Base",
     "Call",
+    "Conflict",
     "DeadlineChange",
     "Definition",
     "Draft",
@@ -27,6 +29,7 @@ __all__ = [
     "Readiness",
     "Receipt",
     "Refusal",
+    "Release",
     "Seal",
     "SignIn",
     "SignInLink",

@@ -30,6 +30,7 @@ class Call(Base):
     opens_at: Mapped[datetime]
     closes_at: Mapped[datetime]
     zone: Mapped[str]
+    release: Mapped[str] = mapped_column(server_default="at_seal")
     is_synthetic: Mapped[bool] = mapped_column(server_default="false")
     published_at: Mapped[CreatedAt]
     sealed_at: Mapped[datetime | None]
@@ -38,5 +39,6 @@ class Call(Base):
 
     __table_args__ = (
         CheckConstraint("opens_at < closes_at", name="call_opens_before_it_closes"),
+        CheckConstraint("release in ('at_seal', 'by_coordinator')", name="call_release_is_known"),
         CheckConstraint("code ~ '^[a-z0-9][a-z0-9-]{1,60}$'", name="call_code_is_a_slug"),
     )

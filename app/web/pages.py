@@ -25,7 +25,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.deps import ActorDep
 from app.domain import audit, glossary
 from app.domain.access import ANONYMOUS
-from app.domain.errors import CrossSite, Refused
+from app.domain.errors import ConflictNotStated, CrossSite, Refused
 from app.infra import i18n, times
 from app.infra.places import place
 
@@ -216,6 +216,9 @@ def refused(request: Request, refusal: Refused, entries: list[tuple[str, str]] |
     """
     if refusal.status == 401 and request.method in ("GET", "HEAD"):
         return redirect(refusal.extra.get("sign_in", "/account/sign-in"))
+    if refusal.code == ConflictNotStated.code and request.method in ("GET", "HEAD"):
+        onward = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
+        return redirect(f"/review/{quote(request.path_params['ref'])}/conflict?next={onward}")
     form: FormData = getattr(request.state, "form", FormData())
     labels: dict[str, str] = getattr(request.state, "labels", {})
     entries = entries or [(labels.get(name, name), value) for name, value in typed(form)]

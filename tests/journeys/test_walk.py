@@ -252,6 +252,10 @@ def test_rvo_sees_counts_before_and_the_dossiers_after(browser: Browser, served:
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_text("1 dossier", exact=False)).to_be_visible()
     page.locator("tbody a").first.click()
+    look(page, "gate")
+    page.get_by_label("No conflict").check()
+    page.get_by_role("button", name="State this").click()
+    expect(page.get_by_text("Rotterdam").first).to_be_visible()
     look(page, "dossier")
     for path in (
         "/manage",

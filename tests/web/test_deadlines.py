@@ -223,7 +223,7 @@ def test_reviewers_find_the_exceptional_version_beside_the_register(
     call = make.call(db)
     case, actor = make.submission(db, call, make.person(db), sent=True, signer=portal.signer)
     sealed(db, portal, call)
-    make.person(db, "reviewer@rvo.example", staff="reviewer")
+    make.free(db, make.person(db, "reviewer@rvo.example", staff="reviewer"), case)
     sign_in(client, "reviewer@rvo.example")
     assert "outside the sealed set" not in client.get(f"/review?call={call.code}").text
     exemption = exemptions.propose(db, two[0], case, "The portal was down.", calls.clock(db) + DAY)

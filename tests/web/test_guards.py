@@ -111,11 +111,13 @@ def test_pages_of_staff_are_nowhere_for_applicants_and_for_lower_roles(
     filled = words(db, case, signer)
     token = sign_in(client)
     assert {line: ask(client, line, filled, token) for line in STAFF} == dict.fromkeys(STAFF, 404)
-    make.person(db, "reviewer@rvo.example", staff="reviewer")
+    make.free(db, make.person(db, "reviewer@rvo.example", staff="reviewer"), case)
     token = sign_in(client, "reviewer@rvo.example")
     higher = [line for line in STAFF if AGREED[line] != "reviewer"]
     assert {line: ask(client, line, filled, token) for line in higher} == dict.fromkeys(higher, 404)
-    opened = [line for line in STAFF if AGREED[line] == "reviewer" and "register." not in line]
+    opened = [
+        line for line in STAFF if AGREED[line] == "reviewer" and "register." not in line and line.startswith("GET")
+    ]
     assert {line: ask(client, line, filled, token) for line in opened} == dict.fromkeys(opened, 200)
 
 

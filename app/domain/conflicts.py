@@ -1,0 +1,86 @@
+"""The gate in front of a dossier: what each member of staff states about their own interest in it; changed, never erased."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from app.domain import audit, references
+from app.domain.access import Actor
+from app.domain.errors import CallNotClosed, ConflictNotStated, Invalid, NotFound, ReasonMissing
+from app.models import Conflict, Submission, Version
+
+LEVELS = ("none", "possible", "conflict")
+REASON_LENGTH = 2000
+
+
+def load(db: Session, reference: str) -> tuple[Submission, Version]:
+    """A submission whose gate a member of staff stands before, with its last version, for who takes part in it.
+
+    CallNotClosed until its call is sealed; NotFound where nothing was submitted.
+    """
+    last = (
+        select(Submission, Version)
+        .join(Version, Version.submission_id == Submission.id)
+        .where(Submission.reference == references.normalised(reference))
+        .order_by(Version.number.desc())
+        .limit(1)
+    )
+    found = db.execute(last).one_or_none()
+    if found is None:
+        raise NotFound
+    submission, version = found
+    if submission.call.sealed_at is None:
+        raise CallNotClosed(submission.call.closes_at)
+    return submission, version
+
+
+def live(db: Session, actor: Actor, submission: Submission) -> Conflict | None:
+    """What the actor states now."""
+    return db.scalar(
+        select(Conflict).where(
+            Conflict.person_id == actor.person_id,
+            Conflict.submission_id == submission.id,
+            Conflict.replaced_at.is_(None),
+        )
+    )
+
+
+def require_stated(db: Session, actor: Actor, submission: Submission) -> None:
+    """ConflictNotStated to staff who have not said yet whether they have an interest in the dossier."""
+    if actor.is_staff() and live(db, actor, submission) is None:
+        raise ConflictNotStated
+
+
+def state(db: Session, actor: Actor, submission: Submission, level: str, reason: str) -> Conflict:
+    """State one's interest in a dossier. An earlier statement is kept, and no longer counts."""
+    if level not in LEVELS:
+        raise Invalid
+    reason = reason.strip()[:REASON_LENGTH]
+    if level != "none" and not reason:
+        raise ReasonMissing
+    db.execute(
+        update(Conflict)
+        .where(
+            Conflict.person_id == actor.person_id,
+            Conflict.submission_id == submission.id,
+            Conflict.replaced_at.is_(None),
+        )
+        .values(replaced_at=func.clock_timestamp())
+        .execution_options(synchronize_session=False)
+    )
+    made = Conflict(submission_id=submission.id, person_id=actor.person_id, level=level, reason=reason)
+    db.add(made)
+    db.flush()
+    audit.record(db, actor, "conflict.stated", submission, level=level)
+    return made
+
+
+def history(db: Session, actor: Actor, submission: Submission) -> list[Conflict]:
+    """What the actor stated about a dossier, the latest first."""
+    stated = select(Conflict).where(Conflict.person_id == actor.person_id, Conflict.submission_id == submission.id)
+    return list(db.scalars(stated.order_by(Conflict.stated_at.desc())))
+
+
+def mine(db: Session, actor: Actor) -> list[Conflict]:
+    """What the actor states now about all dossiers, the latest first."""
+    stated = select(Conflict).where(Conflict.person_id == actor.person_id, Conflict.replaced_at.is_(None))
+    return list(db.scalars(stated.options(joinedload(Conflict.submission)).order_by(Conflict.stated_at.desc())))
