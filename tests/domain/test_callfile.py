@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import callfile
+from app.domain import callfile, grammar
 from app.domain.callfile import CallFileInvalid
 from tests import make
 
@@ -86,8 +86,8 @@ PLACES: list[tuple[str, str, str]] = [
     ("name: capex_usual", "name: public_at_most_35", "Rule name 'public_at_most_35' is taken or not of the form a_b: choose another."),
     ("level: warning", "level: hint", "Rule capex_usual: the level is error or warning."),
     ("kind: money, value: \"3000000000.00\"", "kind: text, value: \"3\"", "limit capex_low is money, decimal, percent or integer."),
-    ("code: small", "code: small\ncolour: blue", "the call file has no key 'colour'; there are code, title, summary, closes, zone, "
-     "respondents, headings, limits, uses, steps, rules, register."),
+    ("code: small", "code: small\ncolour: blue", f"the call file has no key 'colour'; there are {', '.join(grammar.TOP)}."),
+    ("zone: Europe/Brussels", "zone: Europe/Brussels\nrelease: never", "`release` is at_seal or by_coordinator."),
 ]  # fmt: skip
 
 

@@ -251,6 +251,8 @@ def test_staff_find_it_beside_the_register_and_nobody_else_does(db: Session, sig
     listed = register.page(db, reviewer, closed.call, register.Query(), 50).rows
     assert case.reference in [row["reference"] for row in listed]
     assert draft.reference not in [row["reference"] for row in listed]
+    for opened in (case, draft):
+        make.free(db, reviewer, opened)
     assert dossiers.load(db, reviewer, case.reference)[1].number == 1
     assert dossiers.load(db, reviewer, case.reference, 2)[1].number == 2
     assert dossiers.load(db, reviewer, draft.reference)[1].number == 1
@@ -273,6 +275,7 @@ def test_a_file_that_only_an_exceptional_version_holds_is_not_for_a_machine(
     given = make.attach(db, files, actor, case)
     make.send(db, actor, case, signer)
     reviewer = make.person(db, "reviewer@rvo.example", staff="reviewer")
+    make.free(db, reviewer, case)
     assert dossiers.file_of(db, reviewer, case.reference, given.sha256)[1]["sha256"] == given.sha256
     with pytest.raises(NotFound):
         dossiers.file_of(db, keys.actor_of(db, make.key(db, closed.call)), case.reference, given.sha256)
