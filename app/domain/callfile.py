@@ -2,6 +2,8 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,7 @@ def _problems(body: Any) -> Found:
     yield from _names(body)
     yield from _uses(body, built)
     yield from _rules(body, built)
+    yield from _parts(body.get("parts", Marked()), built)
 
 
 def _names(body: Marked) -> Found:
@@ -145,6 +148,64 @@ def _uses(body: Marked, q: Questionnaire) -> Found:
             yield body["uses"].line, f"`uses`: there is no question '{name}'."
     if "title" not in body["uses"]:
         yield body["uses"].line, "`uses` names the question that holds the `title`."
+
+
+def _parts(parts: Marked, q: Questionnaire) -> Found:
+    top = {question.name: question for step in q.steps for question in step.questions}
+    for name in ("entities", "sites", "milestones"):
+        if name in parts:
+            yield from _part(name, parts[name], top)
+    if "funding" in parts:
+        yield from _funding(parts["funding"], top, q)
+    columns = {column.name for column in q.register}
+    for spread in parts.get("spreads", []):
+        for column in (spread[key] for key in ("column", "share_of") if key in spread):
+            if column not in columns:
+                yield spread.line, f"Spread {spread['name']}: there is no register column '{column}'."
+        if not NAME.fullmatch(spread["name"]):
+            yield spread.line, f"Spread name '{spread['name']}' is not of the form a_b: choose another."
+        if not _rises(spread["edges"]):
+            yield spread.line, f"Spread {spread['name']}: `edges` are numbers, each greater than the one before."
+
+
+def _part(name: str, part: Marked, top: dict[str, Question]) -> Found:
+    """Each key names a question of the list, but `lead`, which is an answer to the question of the role."""
+    inside = {q.name: q for q in _inside(part["list"], top) or ()}
+    if not inside:
+        yield part.line, f"Part {name}: there is no list '{part['list']}'."
+        return
+    for key, named in part.items():
+        if key not in ("list", "lead", "owners") and named not in inside:
+            yield part.line, f"Part {name}: `{key}` names no question of {part['list']}: '{named}'."
+    role = inside.get(part.get("role", ""))
+    if "lead" in part and part["lead"] not in {o.value for o in (role.options if role else ())}:
+        yield part.line, f"Part {name}: `lead` is no answer to `role`: '{part['lead']}'."
+    if "owners" in part:
+        yield from _part("owners", part["owners"], inside)
+
+
+def _funding(funding: Marked, top: dict[str, Question], q: Questionnaire) -> Found:
+    ceilings = funding.get("ceilings", [])
+    named = [(funding.line, funding["total"]), *((funding.line, n) for n in funding["private"] + funding["public"])]
+    named += [(c.line, name) for c in ceilings for name in (c["of"], *c["amounts"])]
+    for line, name in named:
+        whole, _, part = name.partition(".")
+        found = top.get(whole)
+        if part and found:
+            found = next((i for i in found.questions if i.name == part), None)
+        if found is None or found.kind != "money":
+            yield line, f"Part funding: there is no question about money '{name}'."
+    for ceiling in ceilings:
+        if q.limit_texts.get(ceiling["most"], ("",))[0] != "percent":
+            yield ceiling.line, f"Part funding: there is no limit in percent '{ceiling['most']}'."
+
+
+def _rises(edges: list[str]) -> bool:
+    try:
+        numbers = [Decimal(edge) for edge in edges]
+    except InvalidOperation:
+        return False
+    return bool(numbers) and all(n.is_finite() for n in numbers) and all(a < b for a, b in pairwise(numbers))
 
 
 def _rules(body: Marked, q: Questionnaire) -> Found:

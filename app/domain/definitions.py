@@ -5,7 +5,7 @@ from typing import Any
 
 import rfc8785
 
-from app.domain import kinds
+from app.domain import kinds, parts
 from app.domain.questionnaire import Option, Question, Questionnaire, RegisterColumn, Respondent, Rule, Step
 
 DEFAULT_LENGTH = {"text": 200, "long_text": 3000}
@@ -41,6 +41,7 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
             RegisterColumn(c["name"], c["label"], c["kind"], c["value"], c.get("sum", False))
             for c in body.get("register", [])
         ),
+        parts=parts.build(body.get("parts", {})),
     )
 
 

@@ -13,6 +13,7 @@ TOP = {
     "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
     "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
     "release": str,
+    "parts": dict,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
 QUESTION = {
@@ -27,6 +28,17 @@ COLUMN = {"name": str, "label": TEXT, "kind": str, "value": str, "sum": bool}
 RESPONDENT = {"title": TEXT, "hint": TEXT, "open_to": str}
 OPTION = {"value": str, "label": TEXT}
 LIMIT = {"kind": str, "value": str}
+# Which question holds what the desk draws and compares; see parts.py.
+PARTS = {"entities": dict, "sites": dict, "milestones": dict, "funding": dict, "spreads": list}
+ENTITIES = {"list": str, "name": str, "role": str, "lead": str, "country": str, "address": str, "owners": dict}
+OWNERS = {"list": str, "name": str, "country": str, "share": str, "votes": str, "via": str}
+SITES = {
+    "list": str, "name": str, "country": str, "nuts": str, "latitude": str, "longitude": str, "address": str,
+}  # fmt: skip
+MILESTONES = {"list": str, "name": str, "day": str, "sort": str}
+FUNDING = {"total": str, "private": list, "public": list, "ceilings": list}
+CEILING = {"label": TEXT, "amounts": list, "of": str, "most": str}
+SPREAD = {"name": str, "label": TEXT, "column": str, "share_of": str, "edges": list}
 OPTIONAL = frozenset(
     [
         "hint",
@@ -52,8 +64,17 @@ OPTIONAL = frozenset(
         "register",
         "release",
         "questions",
+        "parts",
+        *PARTS,
+        *("role", "lead", "country", "address", "owners", "share", "votes", "via", "nuts", "latitude", "longitude"),
+        *("sort", "ceilings", "share_of"),
     ]
 )
+# What stands in each part, and in each item of its lists.
+INNER: dict[str, dict[str, Any]] = {"entities": ENTITIES, "sites": SITES, "milestones": MILESTONES, "funding": FUNDING}
+
+
+NAMES = ("for", "needs", "private", "public", "amounts", "edges")
 
 
 class Marked(dict[str, Any]):
@@ -83,7 +104,7 @@ def _shape(body: Any, wanted: dict[str, Any], what: str) -> Found:
             yield from _text(body[key], body.line, f"'{key}' of {what}")
         elif kind is not object and not (isinstance(body[key], kind) and (kind is not int or body[key] is not True)):
             yield body.line, f"'{key}' of {what} is a {kind.__name__}: quote texts and numbers that are texts."
-        elif key in ("for", "needs") and not _are(body[key], str):
+        elif key in NAMES and not _are(body[key], str):
             yield body.line, f"'{key}' of {what} is a list of names."
 
 
@@ -119,6 +140,22 @@ def _inner_shapes(body: Marked) -> Found:
         yield from _shape(rule, RULE, "a rule")
     for column in _inside_of(body, "register", list):
         yield from _shape(column, COLUMN, "a register column")
+    if "parts" in body and isinstance(body["parts"], dict):
+        yield from _parts_shape(body["parts"])
+
+
+def _parts_shape(parts: Any) -> Found:
+    yield from _shape(parts, PARTS, "`parts`")
+    for name, wanted in INNER.items():
+        if name in parts:
+            yield from _shape(parts[name], wanted, f"part {name}")
+    owners = _inside_of(parts.get("entities"), "owners", dict)
+    if owners:
+        yield from _shape(owners, OWNERS, "part owners")
+    for ceiling in _inside_of(parts.get("funding"), "ceilings", list):
+        yield from _shape(ceiling, CEILING, "a ceiling")
+    for spread in _inside_of(parts, "spreads", list):
+        yield from _shape(spread, SPREAD, "a spread")
 
 
 def _inside_of(body: Any, key: str, sort: type) -> Any:

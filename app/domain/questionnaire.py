@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from app.domain import amounts, kinds, rules
+from app.domain.parts import Parts
 
 Text = dict[str, str]
 
@@ -136,6 +137,7 @@ class Questionnaire:
     steps: tuple[Step, ...]
     rules: tuple[Rule, ...]
     register: tuple[RegisterColumn, ...]
+    parts: Parts
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from app.domain import callfile, grammar
+from app.domain import callfile, definitions, grammar
 from app.domain.callfile import CallFileInvalid
+from app.domain.parts import Entities, Owners, Parts, Spread
 from tests import make
 
 SMALL = (make.HERE / "small.yaml").read_text()
+OWNERS = Owners("owners", "name", share="share")
 CALLS = sorted((make.HERE.parent / "calls").glob("*.yaml"))
 Check = Callable[[str], list[str]]
 
@@ -88,6 +90,19 @@ PLACES: list[tuple[str, str, str]] = [
     ("kind: money, value: \"3000000000.00\"", "kind: text, value: \"3\"", "limit capex_low is money, decimal, percent or integer."),
     ("code: small", "code: small\ncolour: blue", f"the call file has no key 'colour'; there are {', '.join(grammar.TOP)}."),
     ("zone: Europe/Brussels", "zone: Europe/Brussels\nrelease: never", "`release` is at_seal or by_coordinator."),
+    ("entities: {list: members", "entities: {list: member", "Part entities: there is no list 'member'."),
+    ("name: legal_name, country: country,", "name: title, country: country,", "Part entities: `name` names no question of members: 'title'."),
+    ("name: legal_name, country: country,", "name: legal_name, role: country, lead: NL,", "Part entities: `lead` is no answer to `role`: 'NL'."),
+    ("{list: owners, name: name, share: share}", "{list: owners, name: name, share: shares}", "Part owners: `share` names no question of owners: 'shares'."),
+    ("public: [public_money]", "public: [starts_on]", "Part funding: there is no question about money 'starts_on'."),
+    ("public: [public_money]", "public: [members.share]", "Part funding: there is no question about money 'members.share'."),
+    ("public: [public_money]", "public: public_money", "'public' of part funding is a list: quote texts and numbers that are texts."),
+    ("of: capex_total, most: public_most", "of: capex_total, most: capex_low", "Part funding: there is no limit in percent 'capex_low'."),
+    ("column: capex, edges", "column: money, edges", "Spread capex: there is no register column 'money'."),
+    ('["0", "3000000000"]', '["3000000000", "0"]', "Spread capex: `edges` are numbers, each greater than the one before."),
+    ('["0", "3000000000"]', '["NaN"]', "Spread capex: `edges` are numbers, each greater than the one before."),
+    ('["0", "3000000000"]', "[0]", "'edges' of a spread is a list of names."),
+    ("    total: capex_total", "    sum: capex_total", "part funding lacks 'total': add it."),
 ]  # fmt: skip
 
 
@@ -155,3 +170,14 @@ def test_a_right_file_comes_as_plain_data(tmp_path: Path) -> None:
     with pytest.raises(CallFileInvalid) as refused:
         callfile.load(tmp_path)
     assert len(refused.value.problems) == 1
+
+
+def test_the_parts_that_the_desk_draws_are_typed_and_a_call_may_have_none() -> None:
+    made = definitions.build(callfile.load(make.HERE / "small.yaml")).parts
+    assert made.entities == Entities("members", "legal_name", country="country", owners=OWNERS)
+    assert (made.sites, made.milestones) == (None, None)
+    assert made.funding is not None
+    assert (made.funding.total, made.funding.sources) == ("capex_total", ("public_money",))
+    assert made.spreads == (Spread("capex", {"en": "CAPEX", "nl": "CAPEX"}, "capex", ("0", "3000000000")),)
+    bare = {k: v for k, v in make.definition().items() if k != "parts"}
+    assert definitions.build(bare).parts == Parts()
