@@ -19,6 +19,7 @@ from app.models import Call, Person
 from app.settings import Settings
 
 CALL = place("calls") / "aigf-eoi.yaml"
+OTHERS = ("ai-factory", "nl-poll")  # the calls beside it, as their files stand
 SAMPLES = place("calls") / "samples" / "aigf-eoi.yaml"
 REHEARSAL = "aigf-rehearsal"
 COMPANY, STATE = "company@demo.example", "ministry@demo.example"
@@ -38,13 +39,15 @@ def prepare(portal: Portal, owner_url: str) -> None:
     definition = callfile.load(CALL)
     code = str(definition["code"])
     _publish(owner_url, definition, code)
+    for other in OTHERS:
+        _publish(owner_url, callfile.load(place("calls") / f"{other}.yaml"), other)
     _publish(owner_url, definition, REHEARSAL, synthetic=True)
     with portal.sessions.begin() as db:
         _fill(portal, db, calls.by_code(db, REHEARSAL))
     _close(owner_url, REHEARSAL)
     with portal.sessions.begin() as db:
         key = keys.issue(
-            db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL], ["submissions:read", "attachments:read"]
+            db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL, *OTHERS], ["submissions:read", "attachments:read"]
         )[1]
     handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:

@@ -30,9 +30,10 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
         code=body["code"],
         title=body["title"],
         summary=body["summary"],
+        notice=body.get("notice"),
         respondents={k: Respondent(k, r["title"], r["hint"], r["open_to"]) for k, r in body["respondents"].items()},
         headings=body["headings"],
-        limits={k: kinds.KINDS[v["kind"]].to_cel(v["value"]) for k, v in limits.items()},
+        limits={k: _limit(v["kind"], v["value"]) for k, v in limits.items()},
         limit_texts={k: (v["kind"], v["value"]) for k, v in limits.items()},
         uses=body["uses"],
         steps=tuple(_step(s, everybody) for s in body["steps"]),
@@ -43,6 +44,11 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
         ),
         parts=parts.build(body.get("parts", {})),
     )
+
+
+def _limit(kind: str, value: str) -> Any:
+    """A limit as rules see it; in the file every limit is a text, so that no digit of it is lost."""
+    return int(value) if kind == "integer" else kinds.KINDS[kind].to_cel(value)
 
 
 def _kinds_of(value: Any, everybody: frozenset[str]) -> frozenset[str]:

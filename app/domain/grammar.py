@@ -13,6 +13,7 @@ TOP = {
     "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
     "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
     "release": str,
+    "notice": TEXT,
     "parts": dict,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
@@ -63,6 +64,7 @@ OPTIONAL = frozenset(
         "rules",
         "register",
         "release",
+        "notice",
         "questions",
         "parts",
         *PARTS,

@@ -59,6 +59,13 @@ def _read_iso_date(text: str, question: Asks, language: str) -> str:
     return read_date(parts[2], parts[1], parts[0], question)
 
 
+def _read_time(text: str, question: Asks, language: str) -> str:
+    found = re.fullmatch(r"([0-9]{1,2})[:.]([0-5][0-9])", re.sub(r"\s", "", text))
+    if found is None or int(found[1]) > 23:
+        raise Unreadable(N_("Give a time of 24 hours, such as 16:45."))
+    return f"{int(found[1]):02d}:{found[2]}"
+
+
 def _read_country(text: str, question: Asks, language: str) -> str:
     if text not in identifiers.country_names("en"):
         raise Unreadable(N_("Choose a country from the list."))
@@ -167,6 +174,7 @@ KINDS: dict[str, Kind] = {
     "percent": Kind(amounts.read_decimal, amounts.show_percent, amounts.to_scaled, amounts.decimal_schema),
     "money": Kind(amounts.read_money, amounts.show_money, amounts.to_cents, amounts.money_schema),
     "date": Kind(_read_iso_date, _show_date, _same, _format("date")),
+    "time": Kind(_read_time, _show_text, _same, _pattern("^([01][0-9]|2[0-3]):[0-5][0-9]$")),
     "country": Kind(_read_country, _show_country, _same, _pattern("^[A-Z]{2}$")),
     "nuts": Kind(_identifier(identifiers.is_nuts3, NUTS_HINT), _show_text, _same, _pattern("^[A-Z]{2}[0-9A-Z]{3}$")),
     "email": Kind(texts.read_email, _show_text, _same, _format("email")),

@@ -58,10 +58,14 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
         "digest": said["payload_sha256"],
         "files_title": t(N_("Files")),
         "files": files(questions, version, language),
-        "notes": [text_of(said["rule"], language), text_of(NON_BINDING, language)],
+        "notes": [text_of(said["rule"], language), text_of(NON_BINDING, language), *_notice(questions, language)],
         "signature_label": t(N_("Signature (Ed25519), whole in the JSON receipt")),
         "signature": version.receipt.jws.rpartition(".")[2],
     }
+
+
+def _notice(questions: Questionnaire, language: str) -> list[str]:
+    return [text_of(questions.notice, language)] if questions.notice else []
 
 
 def _exemption(said: dict[str, Any], language: str) -> list[list[str]]:
@@ -89,7 +93,11 @@ def blank_form(call: Call, questions: Questionnaire, kind: str, language: str) -
     ]
     return {
         "title": f"{text_of(questions.title, language)} – {text_of(respondent.title, language)}",
-        "intro": [translate(language, FORM_INTRO, closes=closes), text_of(NON_BINDING, language)],
+        "intro": [
+            translate(language, FORM_INTRO, closes=closes),
+            text_of(NON_BINDING, language),
+            *_notice(questions, language),
+        ],
         "footer": call.code,
         "lang": language,
         "steps": steps,

@@ -129,6 +129,7 @@ class Questionnaire:
     code: str
     title: Text
     summary: Text
+    notice: Text | None
     respondents: dict[str, Respondent]
     headings: dict[str, Text]
     limits: dict[str, Any]

@@ -23,7 +23,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import ActorDep
-from app.domain import audit, glossary
+from app.domain import audit, calls, glossary
 from app.domain.access import ANONYMOUS
 from app.domain.errors import ConflictNotStated, CrossSite, Refused
 from app.infra import i18n, times
@@ -111,8 +111,13 @@ def language_of(request: Request) -> str:
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page in the reader's language. Layout finds `actor`, `now`, `demo`, `csrf_token`, `path` beside `context`."""
+    """A page in the reader's language. Layout finds `actor`, `now`, `demo`, `csrf_token`, `path` beside `context`.
+
+    Where a page is about a case, the questionnaire of its call is there too, whose notice stands on every such page.
+    """
     language = language_of(request)
+    if "case" in context and "questions" not in context:
+        context["questions"] = calls.questions(context["case"].call)
     portal = request.app.state.portal
     actor = getattr(request.state, "actor", ANONYMOUS)
     page = (

@@ -39,7 +39,7 @@ def line_of(words: str) -> int:
     return next(number for number, line in enumerate(SMALL.splitlines(), 1) if words in line)
 
 
-KINDS = "text, long_text, choice, choices, yes_no, integer, decimal, percent, money, date, country, nuts, email, phone, url, kvk, vat, lei, euid, pic, nace, file, list"
+KINDS = "text, long_text, choice, choices, yes_no, integer, decimal, percent, money, date, time, country, nuts, email, phone, url, kvk, vat, lei, euid, pic, nace, file, list"
 # The words replaced in the small call, what by, and what is said at that line.
 WRONG: list[tuple[str, str, str]] = [
     ("kind: long_text, label", "kind: longtext, label", f"Question abstract is of kind 'longtext'; there are {KINDS}."),
