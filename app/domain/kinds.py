@@ -62,7 +62,7 @@ def _read_iso_date(text: str, question: Asks, language: str) -> str:
 def _read_time(text: str, question: Asks, language: str) -> str:
     found = re.fullmatch(r"([0-9]{1,2})[:.]([0-5][0-9])", re.sub(r"\s", "", text))
     if found is None or int(found[1]) > 23:
-        raise Unreadable(N_("Give a time of 24 hours, such as 16:45."))
+        raise Unreadable(TIME_HINT)
     return f"{int(found[1]):02d}:{found[2]}"
 
 
@@ -155,6 +155,7 @@ def _never(text: str, question: Asks, language: str) -> Any:
     raise Unreadable(N_("Choose one of the options."))
 
 
+TIME_HINT = N_("Give a time of 24 hours, such as 16:45.")
 LEI_HINT = N_("An LEI has 18 letters or digits and 2 check digits; at least one character is wrong.")
 KVK_HINT = N_("A KvK number has 8 digits, for example 12345678.")
 VAT_HINT = N_("Give a VAT number of a member state with its country letters, such as NL810433941B01 (EL for Greece).")

@@ -49,6 +49,7 @@ GOOD: dict[str, list[tuple[str, str, Any]]] = {
         ("3 000 000 000", "nl", "3000000000.00"), ("3’000,5", "nl", "3000.50"), ("1234,5 EUR", "nl", "1234.50"),
         ("0,01", "nl", "0.01"),
     ],
+    "time": [("14:20", "en", "14:20"), ("9.05", "nl", "09:05")],
     "date": [("2028-02-29", "en", "2028-02-29"), ("2028-1-2", "en", "2028-01-02")],
     "country": [("GR", "en", "GR"), ("NL", "nl", "NL"), ("US", "nl", "US")],
     "nuts": [("NL366", "en", "NL366"), ("nl366", "nl", "NL366"), (" EL 303 ", "en", "EL303")],
@@ -79,6 +80,7 @@ DATE = "Give a date that exists, such as 27 3 2028."
 EMAIL = "Give an e-mail address such as name@example.eu."
 PHONE = "Give a telephone number with its country code, such as +31 70 123 45 67."
 URL = "Give a web address that begins with https://."
+TIME = kinds.TIME_HINT
 COUNTRY = "Choose a country from the list."
 BAD: dict[str, list[tuple[str, str, str]]] = {
     "text": [
@@ -103,6 +105,7 @@ BAD: dict[str, list[tuple[str, str, str]]] = {
         ("1.5", "nl", TWO_WAYS), ("1,234", "nl", PLACES), ("0.001", "en", PLACES), ("3 mln", "nl", NUMBER),
         ("$5", "en", NUMBER), ("Infinity", "en", NUMBER), ("9" * 400, "en", TOO_LONG),
     ],
+    "time": [(text, "en", TIME) for text in ("24:00", "12:60", "noon", "1:2", "٠٩:٠٠")],
     "date": [
         ("2027-02-29", "en", DATE), ("20-6-2027", "nl", DATE), ("2027-06", "en", DATE), ("tomorrow", "en", DATE),
         ("2027-00-01", "en", DATE), ("٢٠٢٧-01-01", "en", DATE),

@@ -39,7 +39,9 @@ def answers(code: str, kind: str, **changes: Any) -> dict[str, Any]:
 
 def judged(code: str, kind: str, without: str = "", **changes: Any) -> set[str]:
     """Levels and codes found on a sample with changes, and with one file left out."""
-    given = {q: [{}] * len(names) for q, names in samples(code)["files"].get(kind, {}).items() if q != without}
+    given: dict[str, list[dict[str, Any]]] = {
+        q: [{}] * len(names) for q, names in samples(code)["files"].get(kind, {}).items() if q != without
+    }
     found = findings.check(call(code), kind, answers(code, kind, **changes), {}, given)
     return {f"{f.level} {f.code} {f.path}" for f in found}
 
