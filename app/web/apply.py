@@ -14,6 +14,7 @@ from app.domain import (
     calls,
     changes,
     drafts,
+    earlier,
     exemptions,
     findings,
     reading,
@@ -106,6 +107,7 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         versions=versions.of_submission(db, case),
         refused=attempts.refused(db, case),
         may_edit=actor.may_edit(case),
+        has_others=bool(earlier.sources(db, actor, case)),
     )
 
 
