@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -99,13 +99,17 @@ def start(db: Session, actor: Actor, call: Call, organisation_id: uuid.UUID, kin
 
 def mine(db: Session, actor: Actor) -> list[Submission]:
     """The cases of the actor's organisations, newest first."""
-    return list(db.scalars(access.own_submissions(actor).order_by(Submission.created_at.desc())))
+    newest_first = access.own_submissions().order_by(Submission.created_at.desc())
+    return list(db.scalars(newest_first, {"own": actor.organisations}))
+
+
+_OWN = access.own_submissions().where(Submission.reference == bindparam("reference"))
 
 
 def load(db: Session, actor: Actor, reference: str) -> Submission:
     """One of the actor's own cases by its reference; NotFound for anybody else's."""
     wanted = references.normalised(reference)
-    submission = db.scalar(access.own_submissions(actor).where(Submission.reference == wanted)) if wanted else None
+    submission = db.scalar(_OWN, {"reference": wanted, "own": actor.organisations}) if wanted else None
     if submission is None:
         raise NotFound
     return submission
