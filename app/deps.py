@@ -1,7 +1,7 @@
 """What a route may ask for: the database session of its request, the actor, and the outside world."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
 
 from app.domain import sign_ins
 from app.domain.access import Actor
@@ -75,10 +76,19 @@ async def portal(request: Request) -> Portal:
 PortalDep = Annotated[Portal, Depends(portal)]
 
 
-def session(portal: PortalDep) -> Iterator[Session]:
-    """One transaction a request: return commits, raise rolls back, and only then the response leaves."""
-    with portal.sessions.begin() as db:
+async def session(portal: PortalDep) -> AsyncIterator[Session]:
+    """One transaction a request: return commits, raise rolls back, and only then the response leaves.
+
+    Nothing is asked of the database before the first statement, so only the end waits in a thread.
+    """
+    whole = portal.sessions.begin()
+    db = whole.__enter__()
+    try:
         yield db
+    except BaseException as failure:
+        await run_in_threadpool(whole.__exit__, type(failure), failure, failure.__traceback__)
+        raise
+    await run_in_threadpool(whole.__exit__, None, None, None)
 
 
 Db = Annotated[Session, Depends(session, scope="function")]

@@ -1,5 +1,6 @@
 """The application: mounts the pages and the API, holds the error handlers, the security headers and the background work."""
 
+import gc
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -23,6 +24,7 @@ from app.deps import Portal
 from app.domain import audit
 from app.domain.errors import CrossSite, Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
 from app.infra.i18n import N_
+from app.turnstile import Turnstile
 from app.watch import Watchman
 from app.web import (
     account,
@@ -121,6 +123,7 @@ def create_app(portal: Portal) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _http)
     app.add_exception_handler(Exception, _broken)
+    app.add_middleware(Turnstile)
     app.add_middleware(Doorman, portal=portal)
     return app
 
@@ -130,6 +133,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     background, watchman = Background(app.state.portal), Watchman(app.state.portal)
     background.start()
     watchman.start()
+    gc.collect()
+    gc.freeze()  # what is there for good is not looked through again and again
     yield
     await run_in_threadpool(background.stop)
     await run_in_threadpool(watchman.stop)

@@ -28,6 +28,7 @@ from app.domain import (
     refusals,
     seals,
     submissions,
+    versions,
 )
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallClosed
@@ -181,9 +182,8 @@ def submission(
 
 def send(db: Session, actor: Actor, case: Submission, signer: Signer, key: str | None = None) -> Version:
     """Submit the draft."""
-    version = submissions.submit(db, actor, case, key or secrets.token_hex(8), "en", signer, ISSUER)
-    db.flush()
-    return version
+    number = submissions.submit(db, actor, case, key or secrets.token_hex(8), "en", signer, ISSUER)
+    return versions.one(db, case, number)
 
 
 def refused(db: Session, actor: Actor, case: Submission, signer: Signer) -> str:

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select, true
 
 from app.models import Call, Conflict, Release, Submission, Version, Withdrawal
 
@@ -40,6 +40,11 @@ class Actor:
     call_codes: tuple[str, ...] = ()
     scopes: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def organisations(self) -> list[uuid.UUID]:
+        """Those that the actor is a member of."""
+        return [m.organisation_id for m in self.memberships]
+
     def acts_for(self, submission: Submission) -> bool:
         """Whether this actor is a member of the organisation that the submission belongs to."""
         return any(m.organisation_id == submission.organisation_id for m in self.memberships)
@@ -71,9 +76,9 @@ last_number = (
 )
 
 
-def own_submissions(actor: Actor) -> Select[Submission]:
-    """The cases of the organisations that the actor is a member of."""
-    return select(Submission).where(Submission.organisation_id.in_([m.organisation_id for m in actor.memberships]))
+def own_submissions() -> Select[Submission]:
+    """The cases of the organisations bound as `own`: those of the actor."""
+    return select(Submission).where(Submission.organisation_id.in_(bindparam("own", expanding=True)))
 
 
 def standing_versions() -> Select[Submission, Version]:

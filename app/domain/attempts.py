@@ -10,8 +10,8 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ScalarSelect, exists, func, select
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy import exists, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.domain import calls, references, sign_ins
@@ -51,21 +51,18 @@ def outcome(code: str) -> str:
     return "invalid" if code == NotReady.code else "refused"
 
 
-def line(submission: Submission, person_id: uuid.UUID | None, code: str, key: str, now: datetime) -> Insert:
-    """The statement that writes down a press."""
-    return insert(Attempt).values(
-        submission_id=submission.id,
-        person_id=person_id,
-        outcome=outcome(code),
-        code=code,
-        idempotency_key=key[:KEY_LENGTH],
-        reference=references.new(now),
-    )
-
-
 def record(db: Session, submission: Submission, person_id: uuid.UUID | None, code: str, key: str) -> None:
     """Write down a press in the transaction at hand."""
-    db.execute(line(submission, person_id, code, key, calls.clock(db)))
+    db.execute(
+        insert(Attempt).values(
+            submission_id=submission.id,
+            person_id=person_id,
+            outcome=outcome(code),
+            code=code,
+            idempotency_key=key[:KEY_LENGTH],
+            reference=references.new(calls.clock(db)),
+        )
+    )
 
 
 def write(db: Session, press: Press, is_afterwards: bool = False) -> Attempt | None:
@@ -91,13 +88,6 @@ def write(db: Session, press: Press, is_afterwards: bool = False) -> Attempt | N
         .returning(Attempt)
     )
     return db.scalars(statement).one_or_none()
-
-
-def lately(submission: Submission, person_id: uuid.UUID | None) -> ScalarSelect[int]:
-    """How often this person pressed submit in the last minute; presses of others must never hold anybody back."""
-    since = func.clock_timestamp() - MINUTE
-    pressed = select(func.count()).select_from(Attempt).where(Attempt.submission_id == submission.id)
-    return pressed.where(Attempt.person_id == person_id, Attempt.at > since).scalar_subquery()
 
 
 def hold_back(pressed: int) -> None:

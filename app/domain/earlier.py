@@ -27,8 +27,8 @@ class Carried:
 def sources(db: Session, actor: Actor, submission: Submission) -> list[Submission]:
     """The actor's other submissions that hold answers, of any call, the newest first."""
     begun = exists().where(Draft.submission_id == Submission.id, Draft.step != drafts.CHECK)
-    found = access.own_submissions(actor).where(Submission.id != submission.id, begun)
-    return list(db.scalars(found.order_by(Submission.created_at.desc())))
+    found = access.own_submissions().where(Submission.id != submission.id, begun)
+    return list(db.scalars(found.order_by(Submission.created_at.desc()), {"own": actor.organisations}))
 
 
 def source(db: Session, actor: Actor, submission: Submission, reference: str) -> Submission:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from app.domain import kinds, questionnaire
 from app.domain.questionnaire import Question, Questionnaire, Rule, Step, Text
@@ -36,6 +36,23 @@ class Finding:
         if isinstance(self.message, Message):
             return self.message.text(language)
         return self.message.get(language) or self.message["en"]
+
+    def kept(self) -> dict[str, Any]:
+        """As JSON, to be kept beside the draft."""
+        said = {"msgid": self.message.msgid, "params": self.message.params} if is_ours(self.message) else self.message
+        return {"level": self.level, "code": self.code, "path": self.path, "step": self.step, "message": said}
+
+
+def is_ours(message: Text | Message) -> TypeGuard[Message]:
+    """Whether a message is a sentence of the portal; else it is the call's own text."""
+    return isinstance(message, Message)
+
+
+def remembered(kept: list[dict[str, Any]]) -> list[Finding]:
+    """Findings that were kept."""
+    return [
+        Finding(**one | {"message": Message(**said) if "msgid" in (said := one["message"]) else said}) for one in kept
+    ]
 
 
 def check(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.domain import outbox
@@ -89,7 +89,7 @@ def receipt(
     version: Version,
     base_url: str,
     exemption: Exemption | None = None,
-) -> Iterator[Insert]:
+) -> Iterator[Mail]:
     """The mails that tell each recipient (address and language), once, that this version was received.
 
     They say so where an exemption let it in.
@@ -106,7 +106,7 @@ def receipt(
             "link": f"{base_url}/apply/{submission.reference}/receipts/{version.number}",
         }
         subject, body = (translate(language, text, **values) for text in (RECEIVED_SUBJECT, wording))
-        yield outbox.message("receipt", email, subject, body, submission.id)
+        yield Mail(email, subject, body)
 
 
 def withdrawn(db: Session, email: str, submission: Submission, withdrawal: Withdrawal, base_url: str) -> None:

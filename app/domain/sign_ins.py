@@ -4,7 +4,7 @@ import secrets
 import uuid
 from datetime import timedelta
 
-from sqlalchemy import Interval, and_, bindparam, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import accounts, audit, outbox, throttle
@@ -12,7 +12,7 @@ from app.domain.access import ANONYMOUS, Actor, Belonging
 from app.domain.errors import LinkInvalid, NotFound
 from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
-from app.models import Membership, Organisation, Person, SignIn, SignInLink
+from app.models import Person, SignIn, SignInLink
 
 LINK_LIVES = timedelta(minutes=15)
 SESSION_LIVES = timedelta(hours=12)
@@ -95,7 +95,8 @@ def actor_of(db: Session, secret: str | None) -> Actor:
     """Whoever holds this session secret now, with live memberships; ANONYMOUS when it is none, ended or too old."""
     if not secret:
         return ANONYMOUS
-    rows = db.execute(_HOLDER, {"hash": hashed(secret), "idles": SESSION_IDLES}).all()
+    db.flush()
+    rows = db.connection().exec_driver_sql(_HOLDER, {"hash": hashed(secret), "idles": SESSION_IDLES}).all()
     if not rows:
         return ANONYMOUS
     first = rows[0]
@@ -118,35 +119,15 @@ def actor_of(db: Session, secret: str | None) -> Actor:
     )
 
 
-# Asked at every request, so all in one: the session, its person, and their live memberships by name of organisation.
-_HOLDER = (
-    select(
-        SignIn.id.label("sign_in_id"),
-        SignIn.csrf_token,
-        SignIn.last_seen_at,
-        func.clock_timestamp().label("now"),
-        Person.id.label("person_id"),
-        Person.email,
-        Person.name,
-        Person.language,
-        Person.staff_role,
-        Membership.role,
-        Organisation.id.label("organisation_id"),
-        Organisation.name.label("organisation_name"),
-        Organisation.country,
-        Organisation.state_code,
-    )
-    .join(Person, Person.id == SignIn.person_id)
-    .outerjoin(Membership, and_(Membership.person_id == Person.id, Membership.ended_at.is_(None)))
-    .outerjoin(Organisation, Organisation.id == Membership.organisation_id)
-    .where(
-        SignIn.token_hash == bindparam("hash"),
-        SignIn.ended_at.is_(None),
-        SignIn.expires_at > func.clock_timestamp(),
-        SignIn.last_seen_at > func.clock_timestamp() - bindparam("idles", type_=Interval()),
-    )
-    .order_by(Organisation.name, Organisation.id)
-)
+# Asked at every request, so all in one and as SQL: the session, its person, and their live memberships by name.
+_HOLDER = """
+select i.id as sign_in_id, i.csrf_token, i.last_seen_at, clock_timestamp() as now, p.id as person_id, p.email, p.name,
+  p.language, p.staff_role, m.role, o.id as organisation_id, o.name as organisation_name, o.country, o.state_code
+from sign_in i join person p on p.id = i.person_id
+left join membership m on m.person_id = p.id and m.ended_at is null left join organisation o on o.id = m.organisation_id
+where i.token_hash = %(hash)s and i.ended_at is null and i.expires_at > clock_timestamp()
+  and i.last_seen_at > clock_timestamp() - %(idles)s::interval
+order by o.name, o.id"""
 
 
 def live(db: Session, actor: Actor) -> list[SignIn]:

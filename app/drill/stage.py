@@ -23,7 +23,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app import demo, server
-from app.domain import accounts, attachments, callfile, calls, submissions, tokens
+from app.domain import accounts, attachments, callfile, calls, judgements, submissions, tokens
 from app.infra import database, leash
 from app.infra.files import FileStore
 from app.infra.postgres import Cluster
@@ -187,6 +187,7 @@ class Stage:
         demo.fill(db, actor, case, given, {}, person.email)
         for question in given["files"]["FC"]:
             attachments.attach(db, self.files, actor, case, question, "file.pdf", BytesIO(document))
+        judgements.keep(db, case)  # as saving a page does
         secret, token = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         db.add(
             SignIn(

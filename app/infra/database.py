@@ -1,19 +1,25 @@
 """The way to PostgreSQL: an engine with our habits, whether it is ready, and what the connected role could do."""
 
+import select
+import time
 from functools import cache
 from typing import Any
 
+import psycopg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Engine, create_engine, make_url, text
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg import Connection
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.infra.places import place
 
 MIGRATIONS = place("migrations")
 POOL = 20  # connections a process keeps; as many more in a rush
 PATIENCE = 10  # seconds to wait for a free connection, or for the server to answer
+RESTED = 30  # seconds without use after which a connection is asked whether it still works
 POWERS = {
     "is a superuser": "select rolsuper from pg_roles where rolname = current_user",
     "may make roles": "select rolcreaterole from pg_roles where rolname = current_user",
@@ -42,14 +48,37 @@ def sqlalchemy_url(address: str) -> URL:
 def engine(address: str, size: int = POOL, name: str = "eoi") -> Engine:
     """An engine in UTC; connections that the server has dropped meanwhile are replaced unseen."""
     options: dict[str, Any] = {"application_name": name, "connect_timeout": PATIENCE, "options": "-c timezone=UTC"}
-    return create_engine(
+    made = create_engine(
         sqlalchemy_url(address),
         pool_size=size,
         max_overflow=size,
         pool_timeout=PATIENCE,
-        pool_pre_ping=True,
         connect_args=options,
     )
+    event.listen(made, "checkout", _look)
+    event.listen(made, "checkin", _note)
+    return made
+
+
+def _look(connection: Connection[Any], record: ConnectionPoolEntry, _: object) -> None:
+    """Replace a connection whose server is gone: an idle one has something to read then. After a while, ask it.
+
+    Asking each time, as the pool itself would, costs a round trip a request.
+    """
+    is_rested = time.monotonic() - record.info.get("idle_since", 0.0) < RESTED
+    try:
+        waiting = select.poll()
+        waiting.register(connection.fileno(), select.POLLIN)
+        if is_rested and not waiting.poll(0):
+            return
+        connection.execute("select 1")
+        connection.rollback()
+    except psycopg.Error as failure:
+        raise DisconnectionError from failure
+
+
+def _note(_: object, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
 
 
 def sessions(engine: Engine) -> sessionmaker[Session]:

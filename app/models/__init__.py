@@ -6,7 +6,7 @@ from app.models.calls import Call, Definition
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.reviews import Conflict, Release
-from app.models.submissions import Attachment, Draft, Receipt, Submission, Version, Withdrawal
+from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
     "ApiKey",
@@ -21,6 +21,7 @@ __all__ = [
     "Event",
     "Exemption",
     "Head",
+    "Judgement",
     "Leaf",
     "Membership",
     "Organisation",

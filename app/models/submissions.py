@@ -57,6 +57,30 @@ class Draft(Base):
     author: Mapped[Person] = relationship()
 
 
+class Judgement(Base):
+    """What a check found on a draft in a `state`, and what a submit of it would hold.
+
+    `opening` and `ending` are the canonical JSON of that content, around what is known only at the submit.
+    """
+
+    __tablename__ = "judgement"
+
+    submission_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("submission.id"), primary_key=True)
+    state: Mapped[str]
+    judged_at: Mapped[CreatedAt]
+    found: Mapped[list[Any]]
+    errors: Mapped[list[str]]
+    contact: Mapped[str]
+    title: Mapped[str]
+    is_consented: Mapped[bool]
+    answers: Mapped[dict[str, Any]]
+    files: Mapped[list[Any]]
+    warnings: Mapped[list[Any]]
+    facts: Mapped[dict[str, Any]]
+    opening: Mapped[str]
+    ending: Mapped[str]
+
+
 class Attachment(Base):
     """A file given as answer to a file question; its bytes lie in the file store under `sha256`."""
 

@@ -17,6 +17,7 @@ from app.domain import (
     earlier,
     exemptions,
     findings,
+    judgements,
     reading,
     submissions,
     versions,
@@ -235,6 +236,7 @@ def save(
     refusals = _files(form, found, case, actor, db, portal)
     if (gone := steps.attachment_id(action)) is not None:
         attachments.detach(db, actor, case, gone)
+    judgements.keep(db, case)
     if refusals or (read.unread and target is None and action in ("", "save", "continue")):
         return _step_page(request, case, found, actor, db, read, revision, 422, extra=refusals)
     return pages.redirect(_next(case, found, action, target))

@@ -16,6 +16,7 @@ from app.domain import (
     calls,
     drafts,
     exemptions,
+    judgements,
     merkle,
     prints,
     questionnaire,
@@ -86,6 +87,7 @@ def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant,
     }
     request.state.labels = {f"reason:{key}": key for key in reasons}
     drafts.save_step(db, actor, case, drafts.CHECK, steps.revision(form), reasons, {})
+    judgements.keep(db, case)
     return pages.redirect(f"/apply/{case.reference}/check")
 
 
@@ -97,11 +99,11 @@ def submit(request: Request, ref: str, form: pages.Form, actor: Applicant, db: D
     language = pages.language_of(request)
     issuer = portal.settings.base_url
     try:
-        version = submissions.submit(db, actor, case, key, language, portal.signer, issuer)
+        number = submissions.submit(db, actor, case, key, language, portal.signer, issuer)
     except NotReady as failure:  # nothing was written yet, so that this transaction can take the attempt
         attempts.record(db, case, actor.person_id, failure.code, key)
         return _check_page(request, case, actor, db, 422)
-    return pages.redirect(f"/apply/{case.reference}/receipts/{version.number}")
+    return pages.redirect(f"/apply/{case.reference}/receipts/{number}")
 
 
 @router.get("/receipts/{number}.pdf")
