@@ -1,0 +1,252 @@
+"""Pictures as numbers for the templates: bars and columns in percent of the width, graphs and maps in units of their own."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from app.domain import geography, portrait
+from app.domain.funding import Waterfall
+from app.domain.geography import Frame
+from app.domain.locations import Location
+from app.domain.ownership import Ownership, in_percent
+from app.domain.timeline import Milestone
+
+LETTERS, LINE, THICK, GAP = 34, 20, 18, 14  # letters on a line at the width of a telephone; pixels
+BOX, ROOM, TALL, RISE = 164, 20, 62, 64  # a box of the graph, pixels
+TONES = 5
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar and its words: pixels from the top, and percent of the width."""
+
+    lines: tuple[str, ...]
+    value: str
+    top: int
+    begins: float
+    width: float
+    tone: str
+
+    @property
+    def bar_top(self) -> int:
+        """Where the bar begins, below its words."""
+        return self.top + LINE * len(self.lines) + 4
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Bars below each other."""
+
+    bars: tuple[Bar, ...]
+
+    @property
+    def height(self) -> int:
+        """All of it, in pixels."""
+        return self.bars[-1].bar_top + THICK + 4 if self.bars else 0
+
+
+def bars(given: Iterable[tuple[str, str, Decimal, Decimal, str]], full: Decimal) -> Drawing:
+    """Bars of label, value in words, where it begins, how long it is, and tone; `full` is as long as the picture is wide."""
+    made: list[Bar] = []
+    top, whole = 0, full or Decimal(1)
+    for label, value, begins, size, tone in given:
+        lines = tuple(textwrap.wrap(label, LETTERS)) or ("–",)
+        start = min(max(float(begins * 100 / whole), 0.0), 100.0)
+        width = min(max(float(size * 100 / whole), 0.0), 100.0 - start)
+        made.append(Bar(lines, value, top, round(start, 2), round(width, 2), tone))
+        top = made[-1].bar_top + THICK + GAP
+    return Drawing(tuple(made))
+
+
+def waterfall(found: Waterfall, language: str) -> Drawing:
+    """Each source from where those before it end; below them the total."""
+    full = max(found.total or Decimal(0), found.sum)
+    rows = [
+        (
+            _text(s.label, language),
+            portrait.euros(s.amount, language),
+            s.begins_at,
+            s.amount or Decimal(0),
+            _side(s.is_public),
+        )
+        for s in found.sources
+    ]
+    if found.total is not None:
+        label = _text(found.label, language)
+        rows.append((label, portrait.euros(found.total, language), Decimal(0), found.total, "total"))
+    return bars(rows, full)
+
+
+def _side(is_public: bool) -> str:
+    return "public" if is_public else "private"
+
+
+def _text(words: dict[str, str], language: str) -> str:
+    return words.get(language) or words["en"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """A party in the graph of owners."""
+
+    lines: tuple[str, ...]
+    country: str
+    x: int
+    y: int
+    tone: str
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A stake, from holder down to what is held."""
+
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+    words: str
+    is_known: bool
+    at: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Holders above what they hold."""
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+
+
+def graph(owned: Ownership, language: str) -> Graph:
+    """The organisation at the bottom, each holder above all that it holds as far as circles allow."""
+    level = _levels(owned)
+    rows: dict[int, list[str]] = {}
+    for party in owned.parties:
+        rows.setdefault(level[party.key], []).append(party.key)
+    widest, deepest = max(map(len, rows.values())), max(rows)
+    width = widest * (BOX + ROOM) - ROOM
+    place: dict[str, tuple[int, int]] = {}
+    for depth, keys in rows.items():
+        left = (width - len(keys) * (BOX + ROOM) + ROOM) // 2
+        place |= {k: (left + n * (BOX + ROOM), (deepest - depth) * (TALL + RISE)) for n, k in enumerate(keys)}
+    lines = {h.holder.key: h.line for h in owned.holdings}
+    boxes = tuple(
+        Box(
+            _wrapped(party.name),
+            party.country or "",
+            *place[party.key],
+            "entity" if party.key == owned.entity.key else lines.get(party.key) or "minor",
+        )
+        for party in owned.parties
+    )
+    arrows = tuple(_arrow(place[s.holder], place[s.held], in_percent(s.share), language) for s in owned.stakes)
+    return Graph(width, (deepest + 1) * (TALL + RISE) - RISE, boxes, arrows)
+
+
+def _levels(owned: Ownership) -> dict[str, int]:
+    """How many stakes lie between each party and the organisation, on its longest way that meets nobody twice."""
+    level = {owned.entity.key: 0}
+    waiting = [(owned.entity.key, frozenset([owned.entity.key]))]
+    above: dict[str, list[str]] = {}
+    for stake in owned.stakes:
+        above.setdefault(stake.held, []).append(stake.holder)
+    for held, met in waiting:
+        for holder in above.get(held, []):
+            if holder not in met and level[held] + 1 > level.get(holder, 0) and len(waiting) < 5000:
+                level[holder] = level[held] + 1
+                waiting.append((holder, met | {holder}))
+    return level
+
+
+def _wrapped(name: str) -> tuple[str, ...]:
+    lines = textwrap.wrap(name, 20)
+    return tuple(lines[:1] + [textwrap.shorten(" ".join(lines[1:]), 20, placeholder="…")] if len(lines) > 1 else lines)
+
+
+def _arrow(holder: tuple[int, int], held: tuple[int, int], share: Decimal | None, language: str) -> Arrow:
+    x1, y1 = holder[0] + BOX // 2, holder[1] + TALL
+    x2, y2 = held[0] + BOX // 2, held[1]
+    if y1 > y2:  # upwards, where owners own each other: beside the boxes
+        x1, y1, x2, y2 = holder[0] + BOX // 4, holder[1], held[0] + BOX // 4, held[1] + TALL
+    words = "?" if share is None else portrait.percent(share, language)
+    return Arrow(x1, y1, x2, y2, words, share is not None, (x1 + (x2 - x1) // 3, y1 + (y2 - y1) // 3 + 5))
+
+
+@dataclass(frozen=True)
+class Land:
+    """A member state on the map; `tone` 0 is none, TONES the most."""
+
+    code: str
+    outline: str
+    tone: int
+    number: int
+    x: float
+    y: float
+
+
+def europe(counts: dict[str, int]) -> list[Land]:
+    """The member states, the more the darker, with a place for the number."""
+    most = max(counts.values(), default=0)
+    made = []
+    for code, outline in geography.members().items():
+        frame, number = geography.extent(code, is_mainland=True), counts.get(code, 0)
+        if frame is None:
+            continue
+        tone = -(-number * TONES // most) if most else 0
+        made.append(Land(code, outline, tone, number, frame.left + frame.width / 2, frame.top + frame.height / 2))
+    return made
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A site on the map."""
+
+    number: int
+    name: str
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The part of the map on which the sites lie; `unit` is a pixel at the width of the picture, in kilometres."""
+
+    frame: Frame
+    countries: tuple[str, ...]
+    spots: tuple[Spot, ...]
+    unit: float
+
+
+def sheet(sites: list[Location]) -> Sheet | None:
+    """The countries of the sites with a spot for each that has coordinates; None when no site has any."""
+    spots = tuple(
+        Spot(s.number, s.name, *geography.project(s.latitude, s.longitude))
+        for s in sites
+        if s.latitude is not None and s.longitude is not None
+    )
+    if not spots:
+        return None
+    countries = {s.country for s in sites if s.country in geography.members()}
+    frame = geography.around_all({c for c in countries if c}, [(s.x, s.y) for s in spots])
+    return Sheet(frame, tuple(sorted(c for c in countries if c)), spots, max(frame.width, frame.height) / 480)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A milestone on its own line, percent from the left."""
+
+    words: str
+    day: str
+    top: int
+    along: float
+
+
+def line(found: list[Milestone], language: str) -> tuple[Dot, ...]:
+    """The milestones below each other, each as far to the right as it is late."""
+    return tuple(
+        Dot(portrait.called(m, language)[:40], portrait.day(m, language), n * 52, round(2 + 96 * m.along, 2))
+        for n, m in enumerate(found)
+    )
