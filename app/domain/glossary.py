@@ -36,6 +36,7 @@ EVENTS = {
     "person.signed_out": N_("signed out, or ended a session"),
     "person.staff_role_ended": N_("took a staff role away"),
     "person.staff_role_given": N_("gave a staff role"),
+    "overview.read": N_("opened the overview"),
     "register.read": N_("opened the register"),
     "submission.restored": N_("restored a submission"),
     "submission.started": N_("started a submission"),

@@ -64,6 +64,18 @@ class Picture:
     rows: tuple[Row, ...]
     note: str = ""
 
+    def shown(self, language: str) -> list[tuple[str, ...]]:
+        """The table as a person reads it."""
+        return [
+            tuple(
+                value
+                if isinstance(value, str)
+                else format_decimal(value, format="#,##0.00" if isinstance(value, Decimal) else None, locale=language)
+                for value in self.cells(row)
+            )
+            for row in self.rows
+        ]
+
     def cells(self, row: Row) -> tuple[Any, ...]:
         """A line as the CSV has it."""
         return (row.label, row.number) if row.amount is None else (row.label, row.number, row.amount)
@@ -150,7 +162,7 @@ def _spread(spread: Spread, found: Figures, language: str) -> Picture:
         for key, words in _bins(spread.edges, language)
         if counts.get(key, 0) or key not in ("0", NOT_GIVEN)
     )
-    return Picture(spread.name.replace("_", "-"), "columns", label, headings, rows if any(counts.values()) else ())
+    return Picture(spread.name.replace("_", "-"), "bars", label, headings, rows if any(counts.values()) else ())
 
 
 def _bins(edges: tuple[str, ...], language: str) -> Iterator[tuple[str, str]]:

@@ -1,20 +1,22 @@
 """Pictures as numbers for the templates: bars and columns in percent of the width, graphs and maps in units of their own."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from app.domain import geography, portrait
+from app.domain import portrait
 from app.domain.funding import Waterfall
-from app.domain.geography import Frame
-from app.domain.locations import Location
+from app.domain.overview import Picture, Row
 from app.domain.ownership import Ownership, in_percent
+from app.domain.portrait import Portrait, Table
 from app.domain.timeline import Milestone
+from app.web import maps
 
 LETTERS, LINE, THICK, GAP = 34, 20, 18, 14  # letters on a line at the width of a telephone; pixels
 BOX, ROOM, TALL, RISE = 164, 20, 62, 64  # a box of the graph, pixels
-TONES = 5
+COLUMN = 150
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,57 @@ def bars(given: Iterable[tuple[str, str, Decimal, Decimal, str]], full: Decimal)
         made.append(Bar(lines, value, top, round(start, 2), round(width, 2), tone))
         top = made[-1].bar_top + THICK + GAP
     return Drawing(tuple(made))
+
+
+@dataclass(frozen=True)
+class Post:
+    """A column of a histogram over time: percent of the width, pixels of height."""
+
+    left: float
+    width: float
+    tall: int
+    words: str
+
+
+@dataclass(frozen=True)
+class Posts:
+    """Columns beside each other, with the words below the first, the middle and the last, and the most of any."""
+
+    posts: tuple[Post, ...]
+    first: str
+    middle: str
+    last: str
+    most: int
+
+
+def posts(rows: Sequence[Row]) -> Posts:
+    """Columns of counts in the order given."""
+    most, width = max(row.number for row in rows), 100 / len(rows)
+    made = tuple(
+        Post(
+            round(n * width + width * 0.1, 3),
+            round(width * 0.8, 3),
+            round(COLUMN * row.number / (most or 1)),
+            f"{row.label}: {row.number}",
+        )
+        for n, row in enumerate(rows)
+    )
+    middle = rows[len(rows) // 2].label if len(rows) > 6 else ""
+    return Posts(made, rows[0].label, middle, rows[-1].label if len(rows) > 1 else "", most)
+
+
+def picture(given: Picture, language: str) -> Drawing | Posts | list[maps.Land]:
+    """A picture of the overview, drawn by its shape."""
+    if given.shape == "map":
+        return maps.europe({row.key: row.number for row in given.rows})
+    if given.shape == "columns":
+        return posts(given.rows)
+    most = max(row.size for row in given.rows)
+    return bars(((r.label, _words(r, language), Decimal(0), r.size, "plain") for r in given.rows), most)
+
+
+def _words(row: Row, language: str) -> str:
+    return str(row.number) if row.amount is None else portrait.euros(row.amount, language)
 
 
 def waterfall(found: Waterfall, language: str) -> Drawing:
@@ -176,65 +229,6 @@ def _arrow(holder: tuple[int, int], held: tuple[int, int], share: Decimal | None
 
 
 @dataclass(frozen=True)
-class Land:
-    """A member state on the map; `tone` 0 is none, TONES the most."""
-
-    code: str
-    outline: str
-    tone: int
-    number: int
-    x: float
-    y: float
-
-
-def europe(counts: dict[str, int]) -> list[Land]:
-    """The member states, the more the darker, with a place for the number."""
-    most = max(counts.values(), default=0)
-    made = []
-    for code, outline in geography.members().items():
-        frame, number = geography.extent(code, is_mainland=True), counts.get(code, 0)
-        if frame is None:
-            continue
-        tone = -(-number * TONES // most) if most else 0
-        made.append(Land(code, outline, tone, number, frame.left + frame.width / 2, frame.top + frame.height / 2))
-    return made
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A site on the map."""
-
-    number: int
-    name: str
-    x: float
-    y: float
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """The part of the map on which the sites lie; `unit` is a pixel at the width of the picture, in kilometres."""
-
-    frame: Frame
-    countries: tuple[str, ...]
-    spots: tuple[Spot, ...]
-    unit: float
-
-
-def sheet(sites: list[Location]) -> Sheet | None:
-    """The countries of the sites with a spot for each that has coordinates; None when no site has any."""
-    spots = tuple(
-        Spot(s.number, s.name, *geography.project(s.latitude, s.longitude))
-        for s in sites
-        if s.latitude is not None and s.longitude is not None
-    )
-    if not spots:
-        return None
-    countries = {s.country for s in sites if s.country in geography.members()}
-    frame = geography.around_all({c for c in countries if c}, [(s.x, s.y) for s in spots])
-    return Sheet(frame, tuple(sorted(c for c in countries if c)), spots, max(frame.width, frame.height) / 480)
-
-
-@dataclass(frozen=True)
 class Dot:
     """A milestone on its own line, percent from the left."""
 
@@ -250,3 +244,15 @@ def line(found: list[Milestone], language: str) -> tuple[Dot, ...]:
         Dot(portrait.called(m, language)[:40], portrait.day(m, language), n * 52, round(2 + 96 * m.along, 2))
         for n, m in enumerate(found)
     )
+
+
+def dossier(found: Portrait, language: str) -> list[tuple[Table, Any]]:
+    """Each table of a dossier with what is drawn above it; None where nothing can be drawn."""
+    drawn: list[Any] = [graph(owned, language) for owned in found.owned]
+    if found.money:
+        drawn.append(waterfall(found.money, language))
+    if found.sites:
+        drawn.append(maps.sheet(found.sites))
+    if found.milestones:
+        drawn.append(line(found.milestones, language))
+    return list(zip(portrait.tables(found, language), drawn, strict=True))

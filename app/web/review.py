@@ -15,7 +15,9 @@ from app.domain import (
     changes,
     dossiers,
     exports,
+    geography,
     identifiers,
+    portrait,
     prints,
     questionnaire,
     register,
@@ -23,7 +25,7 @@ from app.domain import (
 )
 from app.infra import pdf, times
 from app.models import Call, Version
-from app.web import pages
+from app.web import drawing, pages
 from app.web.guards import Reviewer
 
 router = APIRouter(prefix="/review")
@@ -170,6 +172,9 @@ def dossier(
         differing=differing,
         withdrawal=withdrawals.live(db, submission),
         said=shown.receipt.body,
+        outlines=geography.members(),
+        around=geography.around(),
+        drawn=drawing.dossier(portrait.of(questions, shown.answers), pages.language_of(request)),
     )
 
 
