@@ -1,7 +1,7 @@
 """Make app/domain/data/europe.json: outlines of the member states, from Natural Earth (public domain, naturalearthdata.com).
 
 They come by npm as `world-atlas` (ISC licence), which packs the 1:50m countries as TopoJSON. Run it again only to redraw
-the map: `python tools/maps.py`. Borders are simplified to two kilometres; both sides of a border stay the same line.
+the map: `python tools/maps.py`. Borders are simplified to 1.2 kilometres; both sides of a border stay the same line.
 """
 
 import json
@@ -31,7 +31,7 @@ AROUND = {
 }  # fmt: skip
 NAMED = {"N. Cyprus": "CY", "Kosovo": "around", "Åland": "FI"}
 WEST, SOUTH, EAST, NORTH = -11, 34, 40, 71.5
-TOLERANCE, COARSE, SMALLEST = 2.0, 8.0, 60.0  # km, km, km²
+TOLERANCE, COARSE, SMALLEST = 1.2, 8.0, 60.0  # km, km, km²
 
 
 def main() -> None:
@@ -50,6 +50,8 @@ def main() -> None:
             members.setdefault(str(name), []).extend(rings(country, arcs, TOLERANCE))
         elif name or country.get("id") in AROUND:
             around += rings(country, arcs, COARSE)
+    for parts in members.values():
+        parts.sort(key=area, reverse=True)  # the mainland first
     made: dict[str, Any] = {
         "source": "Natural Earth 1:50m, public domain, by way of world-atlas 2.0.2 (ISC)",
         "members": {name: path(parts) for name, parts in sorted(members.items())},

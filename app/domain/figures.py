@@ -108,9 +108,8 @@ def statement(actor: Actor, call_id: uuid.UUID, questions: Questionnaire) -> Any
         parts.append(_grouped(spread.name, _bin(spread, every.c.facts)).where(shown))
     for name in names:
         money = every.c[name]
-        parts.append(
-            select(literal(f"money {name}"), literal("given"), func.count(money), func.sum(money)).where(shown)
-        )
+        given = func.count().filter(money > 0)
+        parts.append(select(literal(f"money {name}"), literal("given"), given, func.sum(money)).where(shown))
     return union_all(*parts)
 
 

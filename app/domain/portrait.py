@@ -168,8 +168,8 @@ def money(found: Waterfall, language: str) -> Table:
 
 def ceilings(found: Waterfall, language: str) -> list[str]:
     """A sentence for each ceiling."""
-    kept = N_("%(label)s: %(share)s of %(base)s; at most %(most)s. %(room)s euros below the limit.")
-    broken = N_("%(label)s: %(share)s of %(base)s; at most %(most)s. %(room)s euros above the limit.")
+    kept = N_("%(label)s: %(share)s of “%(base)s”, at most %(most)s; %(room)s euros below the limit.")
+    broken = N_("%(label)s: %(share)s of “%(base)s”, at most %(most)s; %(room)s euros above the limit.")
     return [
         translate(
             language,
@@ -209,7 +209,7 @@ def sites(found: list[Location], language: str) -> Table:
     ]
     if missing := [str(s.number) for s in found if not s.is_placed]:
         notes.append(t(N_("No coordinates were given for: %(numbers)s."), numbers=", ".join(missing)))
-    return Table("sites", t(N_("Sites")), tuple(t(w) for w in head), rows, tuple(notes), numbers=(0, 4, 5))
+    return Table("sites", t(N_("Sites")), tuple(t(w) for w in head), rows, tuple(notes), numbers=(4, 5))
 
 
 def _degrees(value: float | None, language: str) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from app.domain import glossary, kinds, questionnaire
+from app.domain import glossary, kinds, portrait, questionnaire
 from app.domain.questionnaire import Question, Questionnaire
 from app.domain.receipts import NON_BINDING
 from app.infra import times
@@ -133,6 +133,18 @@ def answers(questions: Questionnaire, kind: str, given: dict[str, Any], language
     return shown
 
 
+def _bars(found: portrait.Portrait) -> list[dict[str, Any]]:
+    """The sources beside each other, in percent of all of them, for the stripe above the table."""
+    money = found.money
+    if money is None or not money.sum:
+        return []
+    return [
+        {"width": float(source.amount * 100 / money.sum), "is_public": source.is_public}
+        for source in money.sources
+        if source.amount
+    ]
+
+
 def dossier(
     version: Version, questions: Questionnaire, warnings: list[list[str]], marked: frozenset[str], language: str
 ) -> dict[str, Any]:
@@ -152,8 +164,21 @@ def dossier(
         ]
         if steps:
             sections.append({"heading": text_of(title, language), "steps": steps})
+    found = portrait.of(questions, version.answers)
     made = receipt(version, questions, language)
     return made | {
+        "portrait_title": translate(language, N_("In pictures")),
+        "portrait": [
+            {
+                "title": table.title,
+                "notes": table.notes,
+                "head": table.head,
+                "rows": table.rows,
+                "numbers": table.numbers,
+                "bars": _bars(found) if table.name == "money" else [],
+            }
+            for table in portrait.tables(found, language)
+        ],
         "title": translate(language, DOSSIER, reference=said["reference"], version=said["version"]),
         "subtitle": said["title"],
         "sections": sections,

@@ -15,7 +15,7 @@ from app.domain.timeline import Milestone
 from app.web import maps
 
 LETTERS, LINE, THICK, GAP = 34, 20, 18, 14  # letters on a line at the width of a telephone; pixels
-BOX, ROOM, TALL, RISE = 164, 20, 62, 64  # a box of the graph, pixels
+BOX, ROOM, TALL, RISE, LANE = 164, 24, 62, 64, 56  # a box of the graph, pixels
 COLUMN = 150
 
 
@@ -152,12 +152,9 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A stake, from holder down to what is held."""
+    """A stake, drawn through points from holder to what is held; `at` is where its words stand."""
 
-    x1: int
-    y1: int
-    x2: int
-    y2: int
+    points: str
     words: str
     is_known: bool
     at: tuple[int, int]
@@ -195,8 +192,35 @@ def graph(owned: Ownership, language: str) -> Graph:
         )
         for party in owned.parties
     )
-    arrows = tuple(_arrow(place[s.holder], place[s.held], in_percent(s.share), language) for s in owned.stakes)
-    return Graph(width, (deepest + 1) * (TALL + RISE) - RISE, boxes, arrows)
+    arrows, lane = [], width + ROOM
+    for stake in owned.stakes:
+        holder, held = place[stake.holder], place[stake.held]
+        is_next = level[stake.holder] == level[stake.held] + 1
+        points, at = _straight(holder, held) if is_next else _around(holder, held, lane)
+        lane += 0 if is_next else LANE
+        share = in_percent(stake.share)
+        words = "?" if share is None else portrait.percent(share, language)
+        arrows.append(Arrow(" ".join(f"{x},{y}" for x, y in points), words, share is not None, at))
+    wide = lane if lane > width + ROOM else width
+    return Graph(wide, (deepest + 1) * (TALL + RISE) - RISE, boxes, tuple(arrows))
+
+
+Point = tuple[int, int]
+
+
+def _straight(holder: Point, held: Point) -> tuple[list[Point], Point]:
+    x1, y1, x2, y2 = holder[0] + BOX // 2, holder[1] + TALL, held[0] + BOX // 2, held[1]
+    return [(x1, y1), (x2, y2)], (x1 + (x2 - x1) // 3, y1 + (y2 - y1) // 3 + 5)
+
+
+def _around(holder: Point, held: Point, lane: int) -> tuple[list[Point], Point]:
+    """Past the boxes in between, by a lane of its own at the right; upwards where owners own each other."""
+    is_down = holder[1] < held[1]
+    x1, x2 = holder[0] + BOX * 3 // 4, held[0] + BOX * 3 // 4
+    y1, y2 = (holder[1] + TALL, held[1]) if is_down else (holder[1], held[1] + TALL)
+    out, back = (y1 + RISE // 2, y2 - RISE // 3) if is_down else (y1 - RISE // 2, y2 + RISE // 3)
+    points = [(x1, y1), (x1, out), (lane, out), (lane, back), (x2, back), (x2, y2)]
+    return points, (lane, (out + back) // 2 + 5)
 
 
 def _levels(owned: Ownership) -> dict[str, int]:
@@ -219,15 +243,6 @@ def _wrapped(name: str) -> tuple[str, ...]:
     return tuple(lines[:1] + [textwrap.shorten(" ".join(lines[1:]), 20, placeholder="…")] if len(lines) > 1 else lines)
 
 
-def _arrow(holder: tuple[int, int], held: tuple[int, int], share: Decimal | None, language: str) -> Arrow:
-    x1, y1 = holder[0] + BOX // 2, holder[1] + TALL
-    x2, y2 = held[0] + BOX // 2, held[1]
-    if y1 > y2:  # upwards, where owners own each other: beside the boxes
-        x1, y1, x2, y2 = holder[0] + BOX // 4, holder[1], held[0] + BOX // 4, held[1] + TALL
-    words = "?" if share is None else portrait.percent(share, language)
-    return Arrow(x1, y1, x2, y2, words, share is not None, (x1 + (x2 - x1) // 3, y1 + (y2 - y1) // 3 + 5))
-
-
 @dataclass(frozen=True)
 class Dot:
     """A milestone on its own line, percent from the left."""
@@ -241,7 +256,7 @@ class Dot:
 def line(found: list[Milestone], language: str) -> tuple[Dot, ...]:
     """The milestones below each other, each as far to the right as it is late."""
     return tuple(
-        Dot(portrait.called(m, language)[:40], portrait.day(m, language), n * 52, round(2 + 96 * m.along, 2))
+        Dot(portrait.called(m, language)[:40], portrait.day(m, language), n * 72, round(2 + 96 * m.along, 2))
         for n, m in enumerate(found)
     )
 
