@@ -7,6 +7,8 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from app.deps import Portal
+
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,8 +22,9 @@ SMALL = 64 * 1024  # bytes; a press sends a few hundred
 class Turnstile:
     """Lets a press in once it has arrived whole, so that a slow network holds no place, and out with its answer."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, portal: Portal) -> None:
         self.app = app
+        self.portal = portal
         self.places = asyncio.Semaphore(PLACES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,7 +39,11 @@ class Turnstile:
         async def again() -> Message:
             return arrived.pop() if arrived else await receive()
 
-        await self.places.acquire()
+        self.portal.waiting += 1
+        try:
+            await self.places.acquire()
+        finally:
+            self.portal.waiting -= 1
         is_inside = True
 
         async def leaving(message: Message) -> None:
