@@ -5,9 +5,11 @@ than others. Many at once only wait for each other inside, for the interpreter a
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from app.deps import Portal
+from app.domain.errors import TooLarge
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -31,9 +33,12 @@ class Turnstile:
         if scope["type"] != "http" or scope["method"] != "POST" or not SUBMIT.fullmatch(scope["path"]):
             await self.app(scope, receive, send)
             return
-        arrived = [await receive()]
-        while arrived[-1].get("more_body") and sum(len(part.get("body", b"")) for part in arrived) < SMALL:
-            arrived.append(await receive())
+        arrived: list[Message] = []
+        with suppress(TooLarge):  # the body refuses again when it is read on inside
+            while sum(len(part.get("body", b"")) for part in arrived) < SMALL:
+                arrived.append(await receive())
+                if not arrived[-1].get("more_body"):
+                    break
         arrived.reverse()
 
         async def again() -> Message:
