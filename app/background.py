@@ -73,8 +73,9 @@ class Background:
             heads.publish_daily(db, signer, issuer)
         while not self.stopping.is_set():
             with self.portal.sessions.begin() as db:
-                if not outbox.deliver_due(db, self.portal.mailer, self.portal.settings.mail_sender):
-                    break
+                sent = outbox.deliver_due(db, self.portal.mailer, self.portal.settings.mail_sender)
+            if not sent or self.portal.waiting:  # while people wait for a receipt, one batch of mails a round
+                break
         if self.portal.now() - self.swept_at > SWEEP:
             with self.portal.sessions.begin() as db:
                 throttle.sweep(db)

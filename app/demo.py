@@ -113,7 +113,9 @@ def _fill(portal: Portal, db: Session, call: Call) -> None:
         for question, names in given["files"].get(kind, {}).items():
             for file in names:
                 attachments.attach(db, portal.files, actor, case, question, file, BytesIO(_document(call, kind)))
-        submissions.submit(db, actor, case, secrets.token_hex(8), "en", portal.signer, portal.settings.base_url)
+        submissions.submit(
+            db, actor, case.reference, secrets.token_hex(8), "en", portal.signer, portal.settings.base_url
+        )
         db.flush()
 
 

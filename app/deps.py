@@ -28,7 +28,8 @@ CLOCKS_AGREE = timedelta(seconds=30)
 class Portal:
     """What one server process holds open. `clock_offset` is the database's clock minus this host's.
 
-    `watch` and `presses` hold what the process saw and could not write down while the database was away.
+    `watch` and `presses` hold what the process saw and could not write down while the database was away. `waiting`
+    is how many presses on submit wait at the turnstile.
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class Portal:
     mailer: Mailer
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
+    waiting: int = 0
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
 
     @classmethod

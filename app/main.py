@@ -125,7 +125,7 @@ def create_app(portal: Portal) -> FastAPI:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _http)
     app.add_exception_handler(Exception, _broken)
-    app.add_middleware(Turnstile)
+    app.add_middleware(Turnstile, portal=portal)
     app.add_middleware(Doorman, portal=portal)
     return app
 

@@ -182,7 +182,7 @@ def submission(
 
 def send(db: Session, actor: Actor, case: Submission, signer: Signer, key: str | None = None) -> Version:
     """Submit the draft."""
-    number = submissions.submit(db, actor, case, key or secrets.token_hex(8), "en", signer, ISSUER)
+    number = submissions.submit(db, actor, case.reference, key or secrets.token_hex(8), "en", signer, ISSUER)
     return versions.one(db, case, number)
 
 

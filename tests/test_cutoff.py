@@ -80,7 +80,7 @@ def press_submit(portal: Portal, actor: Any, reference: str, key: str) -> str:
     try:
         with portal.sessions.begin() as db:
             case = submissions.load(db, actor, reference)
-            submissions.submit(db, actor, case, key, "en", portal.signer, make.ISSUER)
+            submissions.submit(db, actor, case.reference, key, "en", portal.signer, make.ISSUER)
     except DBAPIError as failure:
         refusal = refusal_of(failure)
         assert refusal is not None, failure
@@ -147,7 +147,7 @@ def test_after_the_cutoff_nothing_of_an_applicant_can_be_written(db: Session, si
     attached = db.execute(text("select id from attachment")).scalar_one()
     make.move_deadline(db, case.call, 0)
     attempts: dict[str, Callable[[], Any]] = {
-        "submit": lambda: submissions.submit(db, actor, case, "late", "en", signer, make.ISSUER),
+        "submit": lambda: submissions.submit(db, actor, case.reference, "late", "en", signer, make.ISSUER),
         "save": lambda: make.fill(db, actor, case, {"title": "Changed"}),
         "withdraw": lambda: withdrawals.withdraw(db, actor, case, "changed our mind", make.ISSUER),
         "start": lambda: submissions.start(db, actor, case.call, case.organisation_id, "FC"),

@@ -233,7 +233,7 @@ def test_a_session_that_holds_the_lock_is_ended_and_its_write_is_not_in_the_seal
     closes_at = set_window(portal, cluster, code, 0.7)
     hung = portal.sessions()
     case = submissions.load(hung, actor, reference)
-    submissions.submit(hung, actor, case, "never committed", "en", portal.signer, make.ISSUER)
+    submissions.submit(hung, actor, case.reference, "never committed", "en", portal.signer, make.ISSUER)
     with portal.sessions.begin() as db:  # until the cutoff has passed, by the database's clock
         db.execute(text("select pg_sleep(greatest(0, extract(epoch from :at - clock_timestamp())))"), {"at": closes_at})
     assert background.seal_due(portal) == []  # waited its patience, then ended the session

@@ -13,24 +13,29 @@ from sqlalchemy.orm import Session
 from app.domain import attempts, audit, calls, drafts, mails, receipts, references, statements
 from app.domain.access import Actor
 from app.domain.accounts import Known
+from app.domain.errors import NotFound
 from app.domain.judgements import Fresh, Judged
 from app.infra.signing import Signer
-from app.models import Exemption, Submission, Version
+from app.models import Call, Exemption, Organisation, Submission, Version
 
 _BEFORE = f"""
-select {drafts.STATE.format(code="%(code)s::text", case="%(case)s")} as now, j.state, j.errors, j.contact, j.title,
+select {drafts.STATE.format(code="%(code)s::text", case="s.id")} as now, j.state, j.errors, j.contact, j.title,
   j.files, j.opening, j.ending,
+  s.id as case_id, s.call_id, s.organisation_id, s.kind, s.reference, c.code, c.definition_digest, c.opens_at,
+  c.closes_at, c.sealed_at, c.zone, o.name, o.country, o.registration_no, o.state_code,
   (select jsonb_agg(jsonb_build_array(v.number, v.payload_sha256, v.exemption_id is not null, v.idempotency_key = %(key)s)
       order by v.number)
-    from version v where v.submission_id = %(case)s
+    from version v where v.submission_id = s.id
       and (v.idempotency_key = %(key)s or v.number in (
-        select max(number) from version where submission_id = %(case)s group by exemption_id is not null))) as versions,
-  exists (select from withdrawal w where w.submission_id = %(case)s and w.restored_at is null) as is_withdrawn,
-  (select count(*) from attempt a where a.submission_id = %(case)s and a.person_id = %(person)s
+        select max(number) from version where submission_id = s.id group by exemption_id is not null))) as versions,
+  exists (select from withdrawal w where w.submission_id = s.id and w.restored_at is null) as is_withdrawn,
+  (select count(*) from attempt a where a.submission_id = s.id and a.person_id = %(person)s
     and a.at > clock_timestamp() - interval '1 minute') as pressed,
   (select jsonb_object_agg(lower(p.email), jsonb_build_array(p.language, p.email_verified_at is not null))
     from person p where lower(p.email) in (lower(%(email)s), lower(j.contact))) as people
-from submission s left join judgement j on j.submission_id = s.id where s.id = %(case)s"""
+from submission s join call c on c.id = s.call_id join organisation o on o.id = s.organisation_id
+left join judgement j on j.submission_id = s.id
+where s.reference = %(reference)s and s.organisation_id = any(%(own)s)"""
 
 _KEPT = "(select * from judgement where submission_id = %(case)s and state = %(state)s)"
 _FRESH = """(select %(title)s::text as title, %(is_consented)s::boolean as is_consented, %(answers)s::jsonb as answers,
@@ -66,11 +71,12 @@ class Earlier:
 class Before:
     """What there is when submit is pressed.
 
-    The version of this very key, the one that counts, the one that an exemption let in last; whether the case is
+    The case, as a copy outside the session; the version of this very key, the one that counts, the one that an exemption let in last; whether the case is
     withdrawn; how often this person pressed in the last minute (presses of others must never hold anybody back); the
     judgement of the draft as it stands now, if one was kept; and what is known of its recipients.
     """
 
+    case: Submission
     by_key: Earlier | None
     last: Earlier | None
     exceptional: Earlier | None
@@ -80,12 +86,15 @@ class Before:
     known: dict[str, Known]
 
 
-def before(db: Session, actor: Actor, submission: Submission, key: str) -> Before:
-    """What there is before a press with this key."""
+def before(db: Session, actor: Actor, reference: str, key: str) -> Before:
+    """What there is before a press with this key; NotFound where it is no case of the actor's."""
     asked = {
-        "case": submission.id, "key": key, "code": drafts.CODE, "person": actor.person_id, "email": actor.email,
+        "reference": references.normalised(reference), "own": actor.organisations, "key": key, "code": drafts.CODE,
+        "person": actor.person_id, "email": actor.email,
     }  # fmt: skip
-    row = db.connection().exec_driver_sql(_BEFORE, asked).one()
+    row = db.connection().exec_driver_sql(_BEFORE, asked).one_or_none()
+    if row is None:
+        raise NotFound
     by_key, last = None, {}
     for number, sha256, is_exceptional, is_same in row.versions or []:
         last[is_exceptional] = Earlier(number, sha256)
@@ -95,7 +104,20 @@ def before(db: Session, actor: Actor, submission: Submission, key: str) -> Befor
         kept = Judged(row.state, row.errors, row.contact, row.title, row.files, row.opening, row.ending)
         people = {address: Known(*of) for address, of in (row.people or {}).items()}
         known = {address: people.get(address.lower(), Known()) for address in {actor.email, row.contact} - {""}}
-    return Before(by_key, last.get(False), last.get(True), row.is_withdrawn, row.pressed, kept, known)
+    return Before(_case(row), by_key, last.get(False), last.get(True), row.is_withdrawn, row.pressed, kept, known)
+
+
+def _case(row: Any) -> Submission:
+    return Submission(
+        id=row.case_id, call_id=row.call_id, organisation_id=row.organisation_id, kind=row.kind, reference=row.reference,
+        call=Call(
+            code=row.code, definition_digest=row.definition_digest, opens_at=row.opens_at, closes_at=row.closes_at,
+            sealed_at=row.sealed_at, zone=row.zone,
+        ),
+        organisation=Organisation(
+            name=row.name, country=row.country, registration_no=row.registration_no, state_code=row.state_code
+        ),
+    )  # fmt: skip
 
 
 def accept(
@@ -143,7 +165,7 @@ def hand_out(
     issuer: str,
 ) -> None:
     """Sign the receipt, tell the audit and queue the mails, all in the transaction that accepted the version."""
-    title = calls.questions(submission.call).title
+    title = calls.questions_of(db, version.definition_digest).title
     exemption = db.get(Exemption, version.exemption_id) if version.exemption_id else None
     body = statements.canonical(receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption))
     told = list(mails.receipt(recipients, submission, version, issuer, exemption))

@@ -39,7 +39,7 @@ CODE = _code()
 # What a draft is at a moment, as a digest: its steps and files by the instants that the database gave them, the
 # definition that they answer, and the code that judges. Two alike hold the same; it costs no look into the answers.
 STATE = """encode(sha256(convert_to(concat_ws('|', {code}, (
-    select c.definition_digest from submission s join call c on c.id = s.call_id where s.id = {case}), (
+    select of.definition_digest from submission one join call of on of.id = one.call_id where one.id = {case}), (
     select coalesce(string_agg(concat_ws(':', d.step, d.revision, d.saved_at at time zone 'UTC'), ',' order by d.step), '')
     from draft d where d.submission_id = {case}), (
     select string_agg(a.id::text, ',' order by a.id) from attachment a

@@ -115,54 +115,54 @@ def load(db: Session, actor: Actor, reference: str) -> Submission:
     return submission
 
 
-def submit(
-    db: Session, actor: Actor, submission: Submission, key: str, language: str, signer: Signer, issuer: str
-) -> int:
+def submit(db: Session, actor: Actor, reference: str, key: str, language: str, signer: Signer, issuer: str) -> int:
     """Submit the draft as a new version, hand out its receipt, and tell the number of the version.
 
     The same `key`, or the same content while it stands, gives the version that was accepted before: a double click
     or a retry never makes a second. NotReady when there are errors; the database refuses outside the window.
     """
-    if not actor.may_edit(submission):
+    before = acceptances.before(db, actor, reference, key)
+    case = before.case
+    if not actor.may_edit(case):
         raise Forbidden
     if not 1 <= len(key) <= attempts.KEY_LENGTH:
         raise Invalid
-    before = acceptances.before(db, actor, submission, key)
     if before.by_key:
-        return _again(db, actor, submission, before.by_key, key)
+        return _again(db, actor, case, before.by_key, key)
     attempts.hold_back(before.pressed)
     judged, known = before.kept, before.known
     if judged is None:
+        submission = load(db, actor, reference)
         judged = judgements.judge(submission, drafts.content(db, submission))
         known = accounts.known(db, *{actor.email, judged.contact} - {""})
-    _require_ready(db, submission, judged, known)
-    digest = judged.digest(language, submission.organisation)
-    withdrawal = withdrawals.live(db, submission) if before.is_withdrawn else None
+    _require_ready(db, case, judged, known)
+    digest = judged.digest(language, case.organisation)
+    withdrawal = withdrawals.live(db, case) if before.is_withdrawn else None
     same = before.exceptional or (None if withdrawal else before.last)
     if same and same.sha256 == digest:
-        return _again(db, actor, submission, same, key)
-    if withdrawal and not exemptions.live(db, submission):
-        withdrawals.undo(db, actor, submission, withdrawal)
-    version = acceptances.accept(db, actor, submission, judged, digest, key, language)
+        return _again(db, actor, case, same, key)
+    if withdrawal and not exemptions.live(db, case):
+        withdrawals.undo(db, actor, case, withdrawal)
+    version = acceptances.accept(db, actor, case, judged, digest, key, language)
     if version is None:  # pressed twice at once, or the draft was changed and judged again meanwhile
-        return submit(db, actor, submission, key, language, signer, issuer)
+        return submit(db, actor, reference, key, language, signer, issuer)
     recipients = {address: of.language for address, of in known.items()}
-    acceptances.hand_out(db, actor, submission, recipients, version, signer, issuer)
+    acceptances.hand_out(db, actor, case, recipients, version, signer, issuer)
     return version.number
 
 
-def _require_ready(db: Session, submission: Submission, judged: Judged, known: dict[str, Known]) -> None:
+def _require_ready(db: Session, case: Submission, judged: Judged, known: dict[str, Known]) -> None:
     """NotReady when there are errors; where the window is shut, that is said first, as the database would."""
     is_heard = not judged.contact or known[judged.contact].is_verified
     if not judged.errors and is_heard:
         return
-    exemptions.foretell(db, submission)
+    exemptions.foretell(db, case)
     raise ClassifiedInformation if NOTHING_CLASSIFIED in judged.errors else NotReady
 
 
-def _again(db: Session, actor: Actor, submission: Submission, version: acceptances.Earlier, key: str) -> int:
+def _again(db: Session, actor: Actor, case: Submission, version: acceptances.Earlier, key: str) -> int:
     """The version that was accepted before; this press is on record all the same."""
-    attempts.record(db, submission, actor.person_id, attempts.AGAIN, key)
+    attempts.record(db, case, actor.person_id, attempts.AGAIN, key)
     return version.number
 
 

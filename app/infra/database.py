@@ -53,6 +53,7 @@ def engine(address: str, size: int = POOL, name: str = "eoi") -> Engine:
         pool_size=size,
         max_overflow=size,
         pool_timeout=PATIENCE,
+        pool_use_lifo=True,  # few of them are in use, and those know the statements
         connect_args=options,
     )
     event.listen(made, "checkout", _look)

@@ -20,6 +20,7 @@ from app.domain import (
     merkle,
     prints,
     questionnaire,
+    references,
     seals,
     statements,
     submissions,
@@ -94,16 +95,16 @@ def save_reasons(request: Request, ref: str, form: pages.Form, actor: Applicant,
 @router.post("/receipts")
 def submit(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
     """Submit. The same key gives the same receipt, however often it is pressed."""
-    case = submissions.load(db, actor, ref)
     key = pages.field(form, "key", 200)
     language = pages.language_of(request)
     issuer = portal.settings.base_url
     try:
-        number = submissions.submit(db, actor, case, key, language, portal.signer, issuer)
+        number = submissions.submit(db, actor, ref, key, language, portal.signer, issuer)
     except NotReady as failure:  # nothing was written yet, so that this transaction can take the attempt
+        case = submissions.load(db, actor, ref)
         attempts.record(db, case, actor.person_id, failure.code, key)
         return _check_page(request, case, actor, db, 422)
-    return pages.redirect(f"/apply/{case.reference}/receipts/{number}")
+    return pages.redirect(f"/apply/{references.normalised(ref)}/receipts/{number}")
 
 
 @router.get("/receipts/{number}.pdf")

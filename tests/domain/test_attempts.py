@@ -161,7 +161,7 @@ def test_somebody_let_in_after_the_seal_is_told_what_is_missing_not_that_it_is_l
     case, actor = make.submission(db, title=None)
     make.move_deadline(db, case.call, 0)
     with pytest.raises(CallClosed):
-        submissions.submit(db, actor, case, "k", "en", signer, make.ISSUER)
+        submissions.submit(db, actor, case.reference, "k", "en", signer, make.ISSUER)
     db.execute(select(func.seal_call(case.call_id)))
     first, second = (make.person(db, f"{n}@rvo.example", staff="coordinator").person_id for n in "ab")
     exemption = Exemption(
@@ -170,8 +170,8 @@ def test_somebody_let_in_after_the_seal_is_told_what_is_missing_not_that_it_is_l
     db.add(exemption)
     db.flush()
     with pytest.raises(CallClosed):
-        submissions.submit(db, actor, case, "k", "en", signer, make.ISSUER)
+        submissions.submit(db, actor, case.reference, "k", "en", signer, make.ISSUER)
     db.execute(select(func.confirm_exemption(exemption.id, second)))
     db.expire_all()
     with pytest.raises(NotReady):
-        submissions.submit(db, actor, case, "k", "en", signer, make.ISSUER)
+        submissions.submit(db, actor, case.reference, "k", "en", signer, make.ISSUER)

@@ -408,8 +408,7 @@ class Race:
     def press(self, actor: Actor, reference: str) -> datetime | None:
         try:
             with self.portal.sessions.begin() as db:
-                case = submissions.load(db, actor, reference)
-                submissions.submit(db, actor, case, f"race {reference}", "en", self.portal.signer, make.ISSUER)
+                submissions.submit(db, actor, reference, f"race {reference}", "en", self.portal.signer, make.ISSUER)
         except DBAPIError as failure:
             refusal = refusal_of(failure)
             assert refusal is not None, failure

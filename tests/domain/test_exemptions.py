@@ -200,7 +200,7 @@ def test_when_its_time_is_over_the_database_takes_nothing_more(
     for attempt in (
         lambda: change(db, case, actor, "Later still"),
         lambda: make.attach(db, files, actor, case),
-        lambda: submissions.submit(db, actor, case, "late", "en", signer, make.ISSUER),
+        lambda: submissions.submit(db, actor, case.reference, "late", "en", signer, make.ISSUER),
     ):
         assert refused(db, attempt) is CallClosed
     assert refused(db, "update draft set answers = '{}' where submission_id = :s", s=case.id) is CallClosed
