@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from app.domain import definitions, grammar, kinds, rules
+from app.domain import calibration, definitions, grammar, kinds
 from app.domain.grammar import Found, Marked
 from app.domain.questionnaire import Question, Questionnaire
 
@@ -107,6 +107,7 @@ def _problems(body: Any) -> Found:
     yield from _uses(body, built)
     yield from _rules(body, built)
     yield from _parts(body.get("parts", Marked()), built)
+    yield from calibration.problems(body, built)
 
 
 def _names(body: Marked) -> Found:
@@ -231,9 +232,9 @@ def _rules(body: Marked, q: Questionnaire) -> Found:
             if not (part in places if whole == "item" else whole == "parent" or need in top):
                 yield line, f"Rule {name}: `needs` names no question: '{need}'."
         bound = {"item", "parent", "index"} if "each" in rule else set()
-        yield from _expression(rule["check"], everything | bound, line, f"Rule {name}")
+        yield from grammar.expression(rule["check"], everything | bound, line, f"Rule {name}")
     for column in body.get("register", []):
-        yield from _expression(column["value"], everything, column.line, f"Register column {column['name']}")
+        yield from grammar.expression(column["value"], everything, column.line, f"Register column {column['name']}")
     for step in body["steps"]:
         yield from _conditions(step["questions"], everything)
 
@@ -260,17 +261,7 @@ def _conditions(questions: list[Marked], known: set[str], inside: bool = False) 
     for question in questions:
         if "required_when" in question:
             names = known | ({"item"} if inside else set())
-            yield from _expression(question["required_when"], names, question.line, f"Question {question['name']}")
+            yield from grammar.expression(
+                question["required_when"], names, question.line, f"Question {question['name']}"
+            )
         yield from _conditions(question.get("questions", []), known, inside=True)
-
-
-def _expression(source: str, known: set[str], line: int, what: str) -> Found:
-    try:
-        variables, functions = rules.names(source)
-    except rules.RuleInvalid as failure:
-        yield line, f"{what}: the expression does not parse: {failure}."
-        return
-    if unknown := sorted(variables - known - set(rules.FUNCTIONS)):
-        yield line, f"{what}: the expression names {', '.join(unknown)}, which is no question."
-    if strange := sorted(functions - set(rules.FUNCTIONS)):
-        yield line, f"{what}: the expression calls {', '.join(strange)}; there are {', '.join(rules.FUNCTIONS)}."

@@ -3,10 +3,10 @@
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import audit, references
+from app.domain import access, assignments, audit, notices, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, ConflictNotStated, Invalid, NotFound, ReasonMissing
-from app.models import Conflict, Submission, Version
+from app.models import Assignment, Conflict, Submission, Version
 
 LEVELS = ("none", "possible", "conflict")
 REASON_LENGTH = 2000
@@ -50,8 +50,11 @@ def require_stated(db: Session, actor: Actor, submission: Submission) -> None:
         raise ConflictNotStated
 
 
-def state(db: Session, actor: Actor, submission: Submission, level: str, reason: str) -> Conflict:
-    """State one's interest in a dossier. An earlier statement is kept, and no longer counts."""
+def state(db: Session, actor: Actor, submission: Submission, level: str, reason: str, base_url: str = "") -> Conflict:
+    """State one's interest in a dossier. An earlier statement is kept, and no longer counts.
+
+    With a conflict the actor's seat at the dossier ends, and the coordinators are told.
+    """
     if level not in LEVELS:
         raise Invalid
     reason = reason.strip()[:REASON_LENGTH]
@@ -67,11 +70,33 @@ def state(db: Session, actor: Actor, submission: Submission, level: str, reason:
         .values(replaced_at=func.clock_timestamp())
         .execution_options(synchronize_session=False)
     )
+    seated = assignments.own(db, actor, submission)
     made = Conflict(submission_id=submission.id, person_id=actor.person_id, level=level, reason=reason)
     db.add(made)
-    db.flush()
     audit.record(db, actor, "conflict.stated", submission, level=level)
+    if seated is not None and level == "conflict":  # the database has ended the seat
+        db.expire(seated)
+        audit.record(db, actor, "assignment.ended", submission, person=str(actor.person_id), seat=seated.seat)
+        notices.left(db, actor.name or actor.email, submission, base_url)
     return made
+
+
+def unstated(db: Session, actor: Actor) -> list[tuple[Submission, Version]]:
+    """The dossiers assigned to the actor of which they have not said yet whether they have an interest."""
+    stated = select(Conflict.submission_id).where(Conflict.person_id == actor.person_id, Conflict.replaced_at.is_(None))
+    mine = select(Assignment.submission_id).where(
+        Assignment.person_id == actor.person_id, Assignment.ended_at.is_(None)
+    )
+    found = access.dossiers(actor).where(Submission.id.in_(mine), Submission.id.not_in(stated))
+    return [(submission, version) for submission, version in db.execute(found.order_by(Submission.reference))]
+
+
+def deny_all(db: Session, actor: Actor, wanted: list[str]) -> list[Submission]:
+    """State no conflict about several dossiers at once, of those assigned and not stated yet; those it was stated of."""
+    chosen = [submission for submission, _ in unstated(db, actor) if submission.reference in wanted]
+    for submission in chosen:
+        state(db, actor, submission, "none", "")
+    return chosen
 
 
 def history(db: Session, actor: Actor, submission: Submission) -> list[Conflict]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import rfc8785
 
-from app.domain import kinds, parts
+from app.domain import kinds, parts, yardsticks
 from app.domain.questionnaire import Option, Question, Questionnaire, RegisterColumn, Respondent, Rule, Step
 
 DEFAULT_LENGTH = {"text": 200, "long_text": 3000}
@@ -43,6 +43,7 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
             for c in body.get("register", [])
         ),
         parts=parts.build(body.get("parts", {})),
+        review=yardsticks.build(body.get("review", {}), everybody),
     )
 
 

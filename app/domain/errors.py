@@ -1,28 +1,13 @@
 """Refusals: what the portal says when it will not do something, with a stable code and a status for each."""
 
 from datetime import datetime
-from typing import Any, ClassVar
 
 from sqlalchemy.exc import DBAPIError
 
-from app.infra.i18n import N_, Message
-
-
-class Refused(Exception):
-    """A request that is understood and not granted. One handler shows it as a page or as problem+json.
-
-    `status` is the HTTP status, `code` never changes once published, `message` says what happened, what was kept
-    and what to do next, `extra` holds further members of the problem document.
-    """
-
-    status: ClassVar[int] = 409
-    code: ClassVar[str] = "refused"
-    msgid: ClassVar[str] = N_("This cannot be done.")
-
-    def __init__(self, message: Message | None = None, **extra: Any) -> None:
-        self.message = message or Message(self.msgid, {})
-        self.extra = extra
-        super().__init__(self.code)
+from app.domain import objections
+from app.domain.objections import ConflictNotStated as ConflictNotStated
+from app.domain.refused import Refused as Refused
+from app.infra.i18n import N_
 
 
 class NotFound(Refused):
@@ -72,12 +57,6 @@ class CallNotClosed(Refused):
     def __init__(self, releases_at: datetime) -> None:
         super().__init__(releases_at=releases_at)
         self.releases_at = releases_at
-
-
-class ConflictNotStated(Refused):
-    status = 403
-    code = "conflict_not_stated"
-    msgid = N_("First say whether you have an interest in this dossier. It opens when you have none.")
 
 
 class NothingToRelease(Refused):
@@ -257,6 +236,9 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C07": NeedsSecondPerson,
     "P0C08": DeadlineRefused,
     "P0C09": NothingToRelease,
+    "P0C25": ReasonMissing,
+    "P0C26": Forbidden,
+    **objections.SQLSTATES,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
@@ -270,6 +252,15 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "conflict_has_a_reason": ReasonMissing,
     "release_is_taken_back_with_a_reason": ReasonMissing,
     "one_exemption_at_a_time": ProposalPending,
+    "verdict_has_a_reason": ReasonMissing,
+    "assignment_ends_with_a_reason": ReasonMissing,
+    "scores_are_returned_with_a_reason": ReasonMissing,
+    "reopening_has_a_reason": ReasonMissing,
+    "recommendation_has_a_text": WordsMissing,
+    "note_is_not_empty": WordsMissing,
+    "tag_is_a_short_word": Invalid,
+    "points_are_in_range": Invalid,
+    **objections.CONSTRAINTS,
 }
 
 

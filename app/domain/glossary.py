@@ -6,17 +6,23 @@ Whoever records a new event, queues a mail for a new purpose or adds a refusal w
 from app.infra.i18n import N_, translate
 
 EVENTS = {
+    "assignment.day_set": N_("set another day to be ready"),
+    "assignment.ended": N_("ended a reader's seat"),
+    "assignment.given": N_("gave a reader a dossier"),
     "attachment.attached": N_("added a file"),
     "attachment.detached": N_("removed a file from the draft"),
     "attachment.read": N_("opened a file"),
     "call.published": N_("published a call"),
     "call.sealed": N_("sealed a call"),
+    "checklist.said": N_("said something of a line of the checklist"),
     "conflict.stated": N_("stated their interest in a dossier"),
     "deadline.confirmed": N_("confirmed a new deadline"),
     "deadline.dropped": N_("dropped a proposed deadline"),
     "deadline.proposed": N_("proposed a new deadline"),
     "dossier.read": N_("opened a dossier"),
     "draft.carried_over": N_("carried answers over from another submission"),
+    "dossier.reopened": N_("reopened a dossier"),
+    "dossier.signed_off": N_("signed a dossier off"),
     "draft.saved": N_("saved a page of the draft"),
     "exemption.confirmed": N_("confirmed an exemption"),
     "exemption.dropped": N_("dropped a proposed exemption"),
@@ -25,6 +31,7 @@ EVENTS = {
     "key.issued": N_("issued an API key"),
     "key.revoked": N_("revoked an API key"),
     "message.sent_again": N_("put a mail back into the queue"),
+    "note.written": N_("wrote a note"),
     "organisation.changed": N_("changed the description of an organisation"),
     "organisation.colleague_invited": N_("invited a colleague"),
     "organisation.colleague_removed": N_("took a colleague's role away"),
@@ -37,11 +44,20 @@ EVENTS = {
     "person.staff_role_ended": N_("took a staff role away"),
     "person.staff_role_given": N_("gave a staff role"),
     "overview.read": N_("opened the overview"),
+    "reader.languages_set": N_("set the languages they read"),
+    "recommendation.written": N_("wrote a recommendation"),
     "register.read": N_("opened the register"),
+    "scores.agreed": N_("agreed to the reconciled scores"),
+    "scores.handed_in": N_("handed in scores"),
+    "scores.reconciled": N_("reconciled the scores"),
+    "scores.returned": N_("returned scores to a reader"),
+    "scores.saved": N_("saved scores"),
     "submission.restored": N_("restored a submission"),
     "submission.started": N_("started a submission"),
     "submission.submitted": N_("submitted a version"),
     "submission.withdrawn": N_("withdrew a submission"),
+    "tag.added": N_("added a tag"),
+    "tag.removed": N_("removed a tag"),
     "ticket.closed": N_("answered a reported problem"),
     "ticket.reported": N_("reported a problem"),
 }
@@ -75,6 +91,12 @@ DETAILS = {
     "until": N_("until"),
     "ticket": N_("problem"),
     "version": N_("version"),
+    "seat": N_("seat"),
+    "line": N_("line"),
+    "criteria": N_("criteria"),
+    "mentions": N_("mentions"),
+    "tag": N_("tag"),
+    "languages": N_("languages"),
 }
 OUTCOMES = {
     "accepted": N_("accepted"),
@@ -85,12 +107,13 @@ REFUSALS = {
     "accepted": N_("received and stamped"),
     "accepted_before": N_("had been received before, and stands"),
     "already_answered": N_("was answered already"),
+    "already_handed_in": N_("the scores were handed in already"),
     "already_withdrawn": N_("was withdrawn already"),
     "call_closed": N_("the call had closed"),
     "call_not_closed": N_("the call had not closed yet"),
+    "call_not_open": N_("the call had not opened yet"),
     "call_sealed": N_("the call was sealed"),
     "call_still_open": N_("the call was not sealed yet"),
-    "call_not_open": N_("the call had not opened yet"),
     "classified_information": N_("held classified information"),
     "conflict_not_stated": N_("a conflict of interest was neither stated nor denied"),
     "cross_site": N_("the form was too old, or of another site"),
@@ -105,17 +128,24 @@ REFUSALS = {
     "link_invalid": N_("the sign-in link was too old or used"),
     "method_not_allowed": N_("no such kind of request at this address"),
     "needs_second_person": N_("two people must agree"),
+    "not_assigned": N_("not the reader of that dossier"),
     "not_found": N_("not there, or not theirs to see"),
     "not_ready": N_("answers were missing or wrong"),
     "not_withdrawn": N_("was not withdrawn"),
-    "nothing_to_release": N_("nothing that may go to EuroHPC"),
     "nothing_submitted": N_("nothing was submitted yet"),
+    "nothing_to_release": N_("nothing that may go to EuroHPC"),
     "one_live_submission_per_state": N_("the member state had one already"),
+    "plan_changed": N_("the list had changed meanwhile"),
     "proposal_pending": N_("there was a proposal already"),
+    "reader_has_conflict": N_("a reader has a conflict"),
     "reason_missing": N_("no reason was given"),
     "refused": N_("could not be done"),
+    "same_person": N_("another person must agree"),
+    "seat_taken": N_("the seat was taken"),
+    "signed_off": N_("was signed off already"),
     "stale_step": N_("a colleague had saved the page meanwhile"),
     "throttled": N_("too many requests in a short time"),
+    "too_early": N_("something comes before it"),
     "too_large": N_("too large"),
     "too_many_files": N_("too many files"),
     "unauthenticated": N_("not signed in"),
@@ -133,6 +163,9 @@ PURPOSES = {
     "sign_in": N_("sign-in link"),
     "ticket": N_("problem reported"),
     "withdrawal": N_("submission withdrawn"),
+    "assignment": N_("dossier to read"),
+    "mention": N_("mention in a note"),
+    "review": N_("scores or sign-off changed"),
 }
 LEVELS = {
     "none": N_("no conflict"),
@@ -151,6 +184,34 @@ STATES = {
     "upcoming": N_("opens soon"),
     "open": N_("open"),
     "closed": N_("closed"),
+}
+PROGRESS = {
+    "to_assign": N_("to assign"),
+    "assigned": N_("assigned"),
+    "in_review": N_("in review"),
+    "both_in": N_("both in"),
+    "reconciled": N_("reconciled"),
+    "signed_off": N_("signed off"),
+    "reopened": N_("reopened"),
+}
+SEATS = {"first": N_("first reader"), "second": N_("second reader")}
+VERDICTS = {"yes": N_("yes"), "no": N_("no"), "unclear": N_("cannot tell")}
+CHECKLIST_PARTS = {"eligibility": N_("Eligibility"), "completeness": N_("Completeness")}
+NEXT = {
+    "state": N_("say whether you have an interest"),
+    "score": N_("score and hand in"),
+    "wait": N_("wait for the other reader"),
+    "reconcile": N_("reconcile the scores"),
+    "agree": N_("agree to the reconciled scores"),
+    "recommend": N_("write the recommendation"),
+    "sign": N_("sign off"),
+    "done": N_("nothing: signed off"),
+}
+READS = {"nl": N_("Dutch"), "en": N_("English"), "other": N_("another language")}
+ENDINGS = {
+    "conflict": N_("stated a conflict"),
+    "reassigned": N_("given to somebody else"),
+    "undone": N_("undone"),
 }
 ASSURANCES = {"e-mail link": N_("e-mail link")}
 SCOPES = {
@@ -180,6 +241,13 @@ WORDS = {
     "assurance": ASSURANCES,
     "scope": SCOPES,
     "check": CHECKS,
+    "progress": PROGRESS,
+    "seat": SEATS,
+    "verdict": VERDICTS,
+    "checklist_part": CHECKLIST_PARTS,
+    "next": NEXT,
+    "reads": READS,
+    "ending": ENDINGS,
 }
 
 

@@ -1,9 +1,10 @@
 """The grammar of call files: which keys each part holds, and of what shape each value is."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain import kinds
+from app.domain import kinds, rules
 from app.infra.i18n import LANGUAGES
 
 Found = Iterator[tuple[int, str]]
@@ -15,6 +16,7 @@ TOP = {
     "release": str,
     "notice": TEXT,
     "parts": dict,
+    "review": dict,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
 QUESTION = {
@@ -40,6 +42,10 @@ MILESTONES = {"list": str, "name": str, "day": str, "sort": str}
 FUNDING = {"total": str, "private": list, "public": list, "ceilings": list}
 CEILING = {"label": TEXT, "amounts": list, "of": str, "most": str}
 SPREAD = {"name": str, "label": TEXT, "column": str, "share_of": str, "edges": list}
+# What reviewers work by; see yardsticks.py.
+REVIEW = {"language": str, "checklist": list, "criteria": list, "recommendations": list}
+LINE = {"name": str, "part": str, "for": list, "needs": list, "label": TEXT, "check": str, "evidence": list}
+CRITERION = {"name": str, "heading": str, "for": list, "weight": str, "most": int, "label": TEXT, "guide": TEXT}
 OPTIONAL = frozenset(
     [
         "hint",
@@ -68,6 +74,8 @@ OPTIONAL = frozenset(
         "questions",
         "parts",
         *PARTS,
+        "review",
+        *REVIEW,
         *("role", "lead", "country", "address", "owners", "share", "votes", "via", "nuts", "latitude", "longitude"),
         *("sort", "ceilings", "share_of"),
     ]
@@ -76,7 +84,10 @@ OPTIONAL = frozenset(
 INNER: dict[str, dict[str, Any]] = {"entities": ENTITIES, "sites": SITES, "milestones": MILESTONES, "funding": FUNDING}
 
 
-NAMES = ("for", "needs", "private", "public", "amounts", "edges")
+NAMES = ("for", "needs", "private", "public", "amounts", "edges", "evidence")
+
+
+WEIGHT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,2})?")
 
 
 class Marked(dict[str, Any]):
@@ -144,6 +155,8 @@ def _inner_shapes(body: Marked) -> Found:
         yield from _shape(column, COLUMN, "a register column")
     if "parts" in body and isinstance(body["parts"], dict):
         yield from _parts_shape(body["parts"])
+    if isinstance(body.get("review"), dict):
+        yield from _review_shape(body["review"])
 
 
 def _parts_shape(parts: Any) -> Found:
@@ -158,6 +171,21 @@ def _parts_shape(parts: Any) -> Found:
         yield from _shape(ceiling, CEILING, "a ceiling")
     for spread in _inside_of(parts, "spreads", list):
         yield from _shape(spread, SPREAD, "a spread")
+
+
+def _review_shape(review: Any) -> Found:
+    yield from _shape(review, REVIEW, "`review`")
+    for line in _inside_of(review, "checklist", list):
+        yield from _shape(line, LINE, "a checklist line")
+    for criterion in _inside_of(review, "criteria", list):
+        yield from _shape(criterion, CRITERION, "a criterion")
+        if not WEIGHT.fullmatch(str(criterion.get("weight") if isinstance(criterion, Marked) else "")):
+            yield (
+                getattr(criterion, "line", review.line),
+                'The `weight` of a criterion is a percentage, such as "12.5".',
+            )
+    for word in _inside_of(review, "recommendations", list):
+        yield from _shape(word, OPTION, "a recommendation")
 
 
 def _inside_of(body: Any, key: str, sort: type) -> Any:
@@ -194,3 +222,16 @@ def _question_shape(body: Any, depth: int) -> Found:
         yield line, f"Question {name}: the default is not among the options."
     for inner in _inside_of(body, "questions", list):
         yield from _question_shape(inner, depth + 1)
+
+
+def expression(source: str, known: set[str], line: int, what: str) -> Found:
+    """What is wrong with an expression that may name `known`."""
+    try:
+        variables, functions = rules.names(source)
+    except rules.RuleInvalid as failure:
+        yield line, f"{what}: the expression does not parse: {failure}."
+        return
+    if unknown := sorted(variables - known - set(rules.FUNCTIONS)):
+        yield line, f"{what}: the expression names {', '.join(unknown)}, which is no question."
+    if strange := sorted(functions - set(rules.FUNCTIONS)):
+        yield line, f"{what}: the expression calls {', '.join(strange)}; there are {', '.join(rules.FUNCTIONS)}."

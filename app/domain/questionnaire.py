@@ -7,6 +7,7 @@ from typing import Any
 
 from app.domain import amounts, kinds, rules
 from app.domain.parts import Parts
+from app.domain.yardsticks import Yardsticks
 
 Text = dict[str, str]
 
@@ -139,6 +140,7 @@ class Questionnaire:
     rules: tuple[Rule, ...]
     register: tuple[RegisterColumn, ...]
     parts: Parts
+    review: Yardsticks
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 
 from app.infra.i18n import N_, Message
 
@@ -63,3 +63,8 @@ def from_brussels(day: date, at: time) -> datetime:
         return first.astimezone(UTC)
     goes_forward = first.astimezone(UTC) > second.astimezone(UTC)
     raise NotOneInstant(Message(SKIPPED if goes_forward else REPEATED, {"time": at.strftime("%H:%M")}))
+
+
+def calendar_day(on: date, language: str) -> str:
+    """`20 June 2027`, a day that is no instant."""
+    return format_date(on, "d MMMM y", locale=language)

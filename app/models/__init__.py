@@ -3,6 +3,19 @@
 from app.models.accounts import ApiKey, Membership, Organisation, Person, SignIn, SignInLink
 from app.models.base import Base
 from app.models.calls import Call, Definition
+from app.models.desk import (
+    Assignment,
+    HandIn,
+    Mention,
+    Note,
+    Progress,
+    Recommendation,
+    Reconciliation,
+    Score,
+    SignOff,
+    Tag,
+    Verdict,
+)
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.reviews import Conflict, Release
@@ -10,6 +23,7 @@ from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submis
 
 __all__ = [
     "ApiKey",
+    "Assignment",
     "Attachment",
     "Attempt",
     "Base",
@@ -20,23 +34,33 @@ __all__ = [
     "Draft",
     "Event",
     "Exemption",
+    "HandIn",
     "Head",
     "Judgement",
     "Leaf",
     "Membership",
+    "Mention",
+    "Note",
     "Organisation",
     "OutboxMessage",
     "Person",
+    "Progress",
     "Readiness",
     "Receipt",
+    "Recommendation",
+    "Reconciliation",
     "Refusal",
     "Release",
+    "Score",
     "Seal",
     "SignIn",
     "SignInLink",
+    "SignOff",
     "Submission",
+    "Tag",
     "Throttle",
     "Ticket",
+    "Verdict",
     "Version",
     "Withdrawal",
 ]

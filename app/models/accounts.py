@@ -31,7 +31,7 @@ class Organisation(Base):
 
 
 class Person(Base):
-    """A human being who signs in; `staff_role` is set for RVO staff only."""
+    """A human being who signs in; `staff_role` and the languages they read (`reads`) are set for RVO staff only."""
 
     __tablename__ = "person"
 
@@ -40,6 +40,7 @@ class Person(Base):
     name: Mapped[str] = mapped_column(server_default="")
     language: Mapped[str] = mapped_column(server_default="en")
     staff_role: Mapped[str | None]
+    reads: Mapped[list[str] | None]
     email_verified_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 

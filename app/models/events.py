@@ -37,6 +37,7 @@ class Event(Base):
 
     __table_args__ = (
         Index("ix_event_submission_id", "submission_id", "id"),
+        Index("ix_event_person_id", "person_id", "id"),
         Index("ix_event_unlinked", "id", postgresql_where=sql("position is null")),
         UniqueConstraint("position", name="event_position_is_unique"),
     )

@@ -59,6 +59,7 @@ def _environment(language: str) -> Environment:
         "brussels": partial(times.brussels, language=language),
         "utc": partial(times.utc, language=language),
         "day": partial(times.day, language=language),
+        "calendar_day": partial(times.calendar_day, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
         "instant": datetime.fromisoformat,

@@ -1,0 +1,89 @@
+"""Refusals of the review desk: who may work on a dossier, in which order, and what stands after the sign-off."""
+
+from app.domain.refused import Refused
+from app.infra.i18n import N_
+
+
+class ConflictNotStated(Refused):
+    status = 403
+    code = "conflict_not_stated"
+    msgid = N_("First say whether you have an interest in this dossier. It opens when you have none.")
+
+
+class SignedOff(Refused):
+    code = "signed_off"
+    msgid = N_(
+        "This dossier was signed off, so its checklist, scores and recommendation stand. Nothing was changed. "
+        "A coordinator can reopen it with a reason. Notes and tags can still be added."
+    )
+
+
+class ReaderHasConflict(Refused):
+    code = "reader_has_conflict"
+    msgid = N_(
+        "This person stated a conflict about the dossier, so they cannot work on it. Nothing was changed: choose somebody else."
+    )
+
+
+class NotAssigned(Refused):
+    status = 403
+    code = "not_assigned"
+    msgid = N_(
+        "This is for the reader whom a coordinator assigned to the dossier. Nothing was changed. Ask a coordinator if you "
+        "should have this task."
+    )
+
+
+class AlreadyHandedIn(Refused):
+    code = "already_handed_in"
+    msgid = N_(
+        "These scores were handed in, so they stand as they are. Nothing was changed. A coordinator can return them with a "
+        "reason."
+    )
+
+
+class TooEarly(Refused):
+    code = "too_early"
+    msgid = N_(
+        "Something comes before this: both readers hand in complete scores, these are reconciled and agreed to, then the "
+        "recommendation follows, then the sign-off. Nothing was changed; the page of the dossier's work shows what is next."
+    )
+
+
+class SamePerson(Refused):
+    status = 403
+    code = "same_person"
+    msgid = N_("The person who wrote this cannot also agree to it. Nothing was changed: ask a colleague.")
+
+
+class SeatTaken(Refused):
+    code = "seat_taken"
+    msgid = N_(
+        "This seat has a reader already, or this person has the other seat. Nothing was changed: look at the page again, "
+        "a colleague may have been quicker."
+    )
+
+
+class PlanChanged(Refused):
+    code = "plan_changed"
+    msgid = N_(
+        "Something changed since this list was shown, so nothing was applied. Look at the new list and confirm it again."
+    )
+
+
+SQLSTATES: dict[str, type[Refused]] = {
+    "P0C20": SignedOff,
+    "P0C21": ReaderHasConflict,
+    "P0C22": NotAssigned,
+    "P0C23": AlreadyHandedIn,
+    "P0C24": TooEarly,
+    "P0C27": ConflictNotStated,
+    "P0C28": SamePerson,
+}
+CONSTRAINTS: dict[str, type[Refused]] = {
+    "one_reader_a_seat": SeatTaken,
+    "one_seat_a_reader": SeatTaken,
+    "scores_are_handed_in_once": AlreadyHandedIn,
+    "reconciliation_needs_two_people": SamePerson,
+    "dossier_is_signed_off_once": SignedOff,
+}
