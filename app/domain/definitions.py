@@ -43,6 +43,7 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
             for c in body.get("register", [])
         ),
         parts=parts.build(body.get("parts", {})),
+        topics=tuple(Option(o["value"], o["label"]) for o in body.get("clarifications", [])),
     )
 
 

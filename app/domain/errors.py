@@ -1,28 +1,19 @@
 """Refusals: what the portal says when it will not do something, with a stable code and a status for each."""
 
 from datetime import datetime
-from typing import Any, ClassVar
 
 from sqlalchemy.exc import DBAPIError
 
-from app.infra.i18n import N_, Message
-
-
-class Refused(Exception):
-    """A request that is understood and not granted. One handler shows it as a page or as problem+json.
-
-    `status` is the HTTP status, `code` never changes once published, `message` says what happened, what was kept
-    and what to do next, `extra` holds further members of the problem document.
-    """
-
-    status: ClassVar[int] = 409
-    code: ClassVar[str] = "refused"
-    msgid: ClassVar[str] = N_("This cannot be done.")
-
-    def __init__(self, message: Message | None = None, **extra: Any) -> None:
-        self.message = message or Message(self.msgid, {})
-        self.extra = extra
-        super().__init__(self.code)
+from app.domain.objections import (
+    AlreadyConcluded,
+    AlreadyReleased,
+    ClarificationAnswered,
+    ClarificationOverdue,
+    ClarificationWithdrawn,
+    DuePassed,
+)
+from app.domain.objections import Refused as Refused
+from app.infra.i18n import N_
 
 
 class NotFound(Refused):
@@ -257,6 +248,11 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C07": NeedsSecondPerson,
     "P0C08": DeadlineRefused,
     "P0C09": NothingToRelease,
+    "P0C20": ClarificationOverdue,
+    "P0C21": ClarificationWithdrawn,
+    "P0C22": ClarificationAnswered,
+    "P0C23": DuePassed,
+    "P0C24": Forbidden,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
@@ -269,6 +265,12 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "exemption_has_a_reason": ReasonMissing,
     "conflict_has_a_reason": ReasonMissing,
     "release_is_taken_back_with_a_reason": ReasonMissing,
+    "submission_is_released_once": AlreadyReleased,
+    "clarification_says_something": WordsMissing,
+    "clarification_is_withdrawn_with_a_reason": ReasonMissing,
+    "answer_says_something": WordsMissing,
+    "pk_conclusion": AlreadyConcluded,
+    "pk_answer": ClarificationAnswered,
     "one_exemption_at_a_time": ProposalPending,
 }
 

@@ -3,23 +3,28 @@
 from app.models.accounts import ApiKey, Membership, Organisation, Person, SignIn, SignInLink
 from app.models.base import Base
 from app.models.calls import Call, Definition
+from app.models.clarifications import Answer, Clarification, Extension
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
-from app.models.reviews import Conflict, Release
+from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
+    "Answer",
     "ApiKey",
     "Attachment",
     "Attempt",
     "Base",
     "Call",
+    "Clarification",
+    "Conclusion",
     "Conflict",
     "DeadlineChange",
     "Definition",
     "Draft",
     "Event",
     "Exemption",
+    "Extension",
     "Head",
     "Judgement",
     "Leaf",

@@ -20,6 +20,7 @@ from app.domain import (
     merkle,
     prints,
     questionnaire,
+    releases,
     seals,
     statements,
     submissions,
@@ -143,6 +144,7 @@ def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -
         standing=standing,
         **exemptions.window(db, case)._asdict(),
         said=version.receipt.body,
+        progress=releases.progress(db, [case]).get(case.id),
         proof=proof,
         leaf_hash=merkle.leaf(statements.canonical(proof["leaf"])) if proof else "",
     )
