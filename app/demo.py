@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.deps import Portal
-from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, submissions
+from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, releases, seals, submissions
 from app.domain.access import SYSTEM, Actor
 from app.infra import database, pdf
 from app.infra.places import place
@@ -41,10 +41,12 @@ def prepare(portal: Portal, owner_url: str) -> None:
     _publish(owner_url, definition, code)
     for other in OTHERS:
         _publish(owner_url, callfile.load(place("calls") / f"{other}.yaml"), other)
-    _publish(owner_url, definition, REHEARSAL, synthetic=True)
+    _publish(owner_url, definition, REHEARSAL, synthetic=True, release="by_coordinator")
     with portal.sessions.begin() as db:
         _fill(portal, db, calls.by_code(db, REHEARSAL))
     _close(owner_url, REHEARSAL)
+    with portal.sessions.begin() as db:
+        _release(portal, db, calls.by_code(db, REHEARSAL))
     with portal.sessions.begin() as db:
         key = keys.issue(
             db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL, *OTHERS], ["submissions:read", "attachments:read"]
@@ -72,13 +74,16 @@ Ctrl-C stops it; the data stay in {settings.data}
     )
 
 
-def _publish(owner_url: str, definition: dict[str, Any], code: str, synthetic: bool = False) -> None:
+def _publish(
+    owner_url: str, definition: dict[str, Any], code: str, synthetic: bool = False, release: str | None = None
+) -> None:
     engine = database.engine(owner_url)
     with database.sessions(engine).begin() as db:
         if db.scalar(select(Call).where(Call.code == code)) is None:
             now = calls.clock(db)
             closes_at = calls.next_occurrence(definition["closes"], definition["zone"], now)
-            calls.publish(db, definition, now, now + timedelta(hours=1) if synthetic else closes_at, code, synthetic)
+            closes_at = now + timedelta(hours=1) if synthetic else closes_at
+            calls.publish(db, definition, now, closes_at, code, synthetic, release)
     engine.dispose()
 
 
@@ -88,6 +93,15 @@ def _close(owner_url: str, code: str) -> None:
     with database.sessions(engine).begin() as db:
         db.execute(text("update call set closes_at = clock_timestamp() where code = :code"), {"code": code})
     engine.dispose()
+
+
+def _release(portal: Portal, db: Session, call: Call) -> None:
+    """Seal the rehearsal, and give EuroHPC what was consented to, but for two dossiers that wait for a coordinator."""
+    base_url = portal.settings.base_url
+    seals.seal(db, call, portal.signer, seals.Setting(base_url, None))
+    coordinator = _person(db, "coordinator@demo.example", "")
+    ready = [row.submission.reference for row in releases.listed(db, coordinator, call, "ready").rows]
+    releases.release_some(db, coordinator, ready[2:], base_url)
 
 
 def samples() -> dict[str, Any]:

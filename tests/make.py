@@ -21,6 +21,7 @@ from app.domain import (
     attempts,
     callfile,
     calls,
+    clarifications,
     conflicts,
     drafts,
     keys,
@@ -35,7 +36,7 @@ from app.domain.errors import CallClosed
 from app.infra import times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
-from app.models import Call, Organisation, Person, Seal, Submission, Version
+from app.models import Call, Clarification, Organisation, Person, Seal, Submission, Version
 
 HERE = Path(__file__).parent
 ISSUER = "http://testserver"
@@ -226,6 +227,34 @@ def attach(db: Session, files: FileStore, actor: Actor, case: Submission, questi
 def free(db: Session, actor: Actor, case: Submission) -> None:
     """The actor, staff, states that they have no interest in the dossier, so that it opens to them."""
     conflicts.state(db, actor, case, "none", "")
+
+
+def asked(db: Session, case: Submission, days: int = 7, words: str = "Which address is right?") -> Clarification:
+    """A question that a reviewer asked about a dossier of a sealed call, due at the end of a day from today."""
+    reviewer = person(db, "asker@rvo.example", staff="reviewer")
+    free(db, reviewer, case)
+    due_on = (calls.clock(db) + timedelta(days=days)).date()
+    return clarifications.ask(db, reviewer, case, version_of(db, case), "contact_details", words, due_on, ISSUER)
+
+
+def make_due(db: Session, asked: Clarification, seconds: float) -> None:
+    """Move the day on which a question is due, not the clock; `asked_at` goes before it where need be."""
+    with owner(db):
+        db.execute(text("alter table clarification disable trigger clarification_guard"))
+        db.execute(
+            text(
+                "update clarification set due_at = clock_timestamp() + make_interval(secs => :s),"
+                " asked_at = least(asked_at, clock_timestamp() + make_interval(secs => :s - 1)) where id = :id"
+            ),
+            {"s": seconds, "id": asked.id},
+        )
+        db.execute(text("alter table clarification enable trigger clarification_guard"))
+    db.expire(asked)
+
+
+def taken(files: FileStore, name: str = "proof.pdf") -> attachments.Taken:
+    """A real PDF, checked and kept, to go with an answer."""
+    return attachments.take_in(files, name, BytesIO(document()))
 
 
 def version_of(db: Session, case: Submission) -> Version:

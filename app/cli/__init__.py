@@ -1,8 +1,8 @@
-"""The command line: serve, migrate, calls, staff, keys, export, verify, invariants, drill; a room for each sort."""
+"""The command line: serve, migrate, calls, staff, keys, release, export, verify, invariants, drill; a room for each sort."""
 
 import typer
 
-from app.cli import calls, people, proof, rehearsing, serving
+from app.cli import calls, people, proof, rehearsing, releasing, serving
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(serving.serve)
@@ -14,6 +14,7 @@ app.add_typer(calls.app, name="call")
 app.add_typer(people.staff, name="staff")
 app.add_typer(people.persons, name="person")
 app.add_typer(people.machines, name="key")
+app.command()(releasing.release)
 app.command()(proof.export)
 app.command()(proof.verify)
 app.command()(proof.invariants)

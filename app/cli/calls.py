@@ -7,11 +7,9 @@ from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from app.cli.terminal import Json, opened, refuse, say
-from app.domain import accounts, callfile, calls, deadlines, oversight
-from app.domain.access import Actor
+from app.cli.terminal import Json, coordinator, opened, refuse, say
+from app.domain import callfile, calls, deadlines, oversight
 from app.infra import times
 from app.models import Call, DeadlineChange
 from app.settings import Settings
@@ -102,7 +100,7 @@ def propose_deadline(
     --reason-nl "De inlogdienst lag eruit." --by coordinator@rvo.example
     """
     with opened() as db:
-        call, actor = calls.by_code(db, code), _coordinator(db, by)
+        call, actor = calls.by_code(db, code), coordinator(db, by)
         change = deadlines.propose(db, actor, call, instant(to, calls.clock(db)), {"en": reason, "nl": reason_nl})
         new = times.brussels_and_utc(change.closes_to, "en")
         line = (
@@ -115,7 +113,7 @@ def propose_deadline(
 def confirm_deadline(code: str, by: By, as_json: Json = False) -> None:
     """Confirm the deadline that another coordinator proposed. Example: python -m app call confirm aigf-eoi --by jo@rvo.example"""
     with opened() as db:
-        call, actor = calls.by_code(db, code), _coordinator(db, by)
+        call, actor = calls.by_code(db, code), coordinator(db, by)
         waiting = deadlines.pending(db, call)
         if waiting is None:
             refuse(f"No change of the deadline of {code} waits to be confirmed.")
@@ -124,14 +122,6 @@ def confirm_deadline(code: str, by: By, as_json: Json = False) -> None:
         told = oversight.deliveries(db, [change])[change.id]["waiting"]
         line = f"{code} now closes {times.brussels_and_utc(call.closes_at, 'en')}. Mails queued: {told}."
         say(_as_change(call, change) | {"mails": told}, as_json, line)
-
-
-def _coordinator(db: Session, email: str) -> Actor:
-    person = accounts.find_person(db, email)
-    actor = accounts.actor_for(db, person) if person else None
-    if actor is None or not actor.is_staff("coordinator"):
-        refuse(f"{email} is no coordinator.")
-    return actor
 
 
 def _as_change(call: Call, change: DeadlineChange) -> dict[str, Any]:

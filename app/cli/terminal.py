@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from app import server
+from app.domain import accounts
+from app.domain.access import Actor
 from app.domain.errors import Refused, refusal_of
 from app.infra import database
 from app.settings import Settings, SettingsRefused
@@ -61,3 +63,12 @@ def opened(owner: bool = False) -> Iterator[Session]:
                 yield db
         finally:
             engine.dispose()
+
+
+def coordinator(db: Session, email: str) -> Actor:
+    """The coordinator with this address, who does what a command says; refused when there is none."""
+    person = accounts.find_person(db, email)
+    actor = accounts.actor_for(db, person) if person else None
+    if actor is None or not actor.is_staff("coordinator"):
+        refuse(f"{email} is no coordinator.")
+    return actor

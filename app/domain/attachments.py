@@ -1,6 +1,7 @@
 """Files given as answers: taken in as a stream, checked by structure, kept by digest, detached but never deleted."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from sqlalchemy import Select, func, select
@@ -20,6 +21,30 @@ MAX_TOTAL = 200 * 1024 * 1024
 NAME_LENGTH = 200
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A file that was checked and is kept in the store, not yet bound to anything."""
+
+    name: str
+    sha256: str
+    size: int
+    media_type: str
+
+
+def take_in(files: FileStore, name: str, stream: BinaryIO) -> Taken:
+    """Check and keep the file of `stream`: TooLarge beyond 25 MB, FileRefused (saying why) when it is no document allowed."""
+    clean = documents.clean_name(name)[-NAME_LENGTH:]
+    try:
+        with files.staged(stream, MAX_FILE) as staged:
+            media_type = documents.inspect(staged.path, clean)
+            files.keep(staged)
+    except FileTooLarge as failure:
+        raise TooLarge from failure
+    except documents.Unacceptable as reason:
+        raise FileRefused(reason.message, file=clean) from reason
+    return Taken(clean, staged.sha256, staged.size, media_type)
+
+
 def attach(
     db: Session, files: FileStore, actor: Actor, submission: Submission, question: str, name: str, stream: BinaryIO
 ) -> Attachment:
@@ -30,24 +55,16 @@ def attach(
     """
     if not actor.may_edit(submission):
         raise Forbidden
-    clean = documents.clean_name(name)[-NAME_LENGTH:]
-    try:
-        with files.staged(stream, MAX_FILE) as staged:
-            media_type = documents.inspect(staged.path, clean)
-            files.keep(staged)
-    except FileTooLarge as failure:
-        raise TooLarge from failure
-    except documents.Unacceptable as reason:
-        raise FileRefused(reason.message, file=clean) from reason
+    taken = take_in(files, name, stream)
     attachment = db.scalars(
         insert(Attachment)
         .values(
             submission_id=submission.id,
             question=question,
-            name=clean,
-            sha256=staged.sha256,
-            size=staged.size,
-            media_type=media_type,
+            name=taken.name,
+            sha256=taken.sha256,
+            size=taken.size,
+            media_type=taken.media_type,
             attached_by=actor.person_id,
         )
         .on_conflict_do_nothing()
@@ -55,10 +72,10 @@ def attach(
     ).one_or_none()
     live = of_submission(db, submission.id)  # counted after the insert, which locked the submission
     if attachment is None:
-        return next(a for a in live if (a.question, a.sha256) == (question, staged.sha256))
+        return next(a for a in live if (a.question, a.sha256) == (question, taken.sha256))
     if len(live) > MAX_FILES or sum(a.size for a in live) > MAX_TOTAL:
         raise TooManyFiles
-    audit.record(db, actor, "attachment.attached", submission, question=question, sha256=staged.sha256)
+    audit.record(db, actor, "attachment.attached", submission, question=question, sha256=taken.sha256)
     return attachment
 
 

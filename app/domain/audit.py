@@ -1,6 +1,7 @@
 """The audit trail: one line for each change and each read of a dossier, in the transaction that it tells of."""
 
 import uuid
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -40,6 +41,20 @@ def line(actor: Acts, name: str, submission: Submission | None = None, **detail:
         detail=detail,
         request_id=request_id.get(),
     )
+
+
+def record_each(db: Session, actor: Acts, name: str, submissions: Iterable[Submission], **detail: Any) -> None:
+    """Write down that `actor` did `name` to each of many cases, in one statement."""
+    db.flush()
+    same = {
+        "name": name,
+        "person_id": actor.person_id,
+        "api_key_id": actor.api_key_id,
+        "detail": detail,
+        "request_id": request_id.get(),
+    }
+    if rows := [{**same, "submission_id": one.id, "call_id": one.call_id} for one in submissions]:
+        db.execute(insert(Event), rows)
 
 
 def record_call(db: Session, actor: Acts, name: str, call_id: uuid.UUID, **detail: Any) -> None:

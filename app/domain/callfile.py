@@ -16,7 +16,9 @@ from app.domain.questionnaire import Question, Questionnaire
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]")
 RELEASES = ("at_seal", "by_coordinator")  # how dossiers reach EuroHPC
-RESERVED = frozenset({"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"})
+RESERVED = frozenset(
+    {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy", "clarifications"}
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def _problems(body: Any) -> Found:
     built = definitions.build(_plain(body))
     yield from _names(body)
     yield from _uses(body, built)
+    yield from _topics(body.get("clarifications", []))
     yield from _rules(body, built)
     yield from _parts(body.get("parts", Marked()), built)
     yield from calibration.problems(body, built)
@@ -149,6 +152,14 @@ def _uses(body: Marked, q: Questionnaire) -> Found:
             yield body["uses"].line, f"`uses`: there is no question '{name}'."
     if "title" not in body["uses"]:
         yield body["uses"].line, "`uses` names the question that holds the `title`."
+
+
+def _topics(topics: list[Marked]) -> Found:
+    seen: set[str] = set()
+    for topic in topics:
+        if not NAME.fullmatch(topic["value"]) or topic["value"] in seen:
+            yield topic.line, f"Topic '{topic['value']}' is taken or not of the form a_b: choose another."
+        seen.add(topic["value"])
 
 
 def _parts(parts: Marked, q: Questionnaire) -> Found:

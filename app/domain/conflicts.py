@@ -1,5 +1,7 @@
 """The gate in front of a dossier: what each member of staff states about their own interest in it; changed, never erased."""
 
+import uuid
+
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
@@ -35,9 +37,14 @@ def load(db: Session, reference: str) -> tuple[Submission, Version]:
 
 def live(db: Session, actor: Actor, submission: Submission) -> Conflict | None:
     """What the actor states now."""
+    return of_person(db, actor.person_id, submission)
+
+
+def of_person(db: Session, person_id: uuid.UUID | None, submission: Submission) -> Conflict | None:
+    """What a person states now about a dossier."""
     return db.scalar(
         select(Conflict).where(
-            Conflict.person_id == actor.person_id,
+            Conflict.person_id == person_id,
             Conflict.submission_id == submission.id,
             Conflict.replaced_at.is_(None),
         )

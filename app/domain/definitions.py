@@ -44,6 +44,7 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
         ),
         parts=parts.build(body.get("parts", {})),
         review=yardsticks.build(body.get("review", {}), everybody),
+        topics=tuple(Option(o["value"], o["label"]) for o in body.get("clarifications", [])),
     )
 
 

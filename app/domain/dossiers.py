@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, audit, conflicts, references
+from app.domain import access, audit, clarifications, conflicts, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, NotFound
 from app.domain.questionnaire import Questionnaire, Step
@@ -61,14 +61,21 @@ def _refuse_early(db: Session, actor: Actor, reference: str | None) -> None:
 
 
 def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Submission, dict[str, Any]]:
-    """A file of a dossier by its digest, only if one of the dossier's versions holds it; its reading is put on record."""
+    """A file of a dossier by its digest, if one of its versions holds it or, for staff, an answer given after closing.
+
+    Its reading is put on record.
+    """
     submission, _ = load(db, actor, reference)
     for version in all_versions(db, actor, submission):
         for file in version.files:
             if file["sha256"] == sha256:
                 audit.record(db, actor, "attachment.read", submission, sha256=sha256)
                 return submission, file
-    raise NotFound
+    given = clarifications.file_of(db, submission, sha256) if actor.is_staff() else None
+    if given is None:
+        raise NotFound
+    audit.record(db, actor, "attachment.read", submission, sha256=sha256)
+    return submission, given
 
 
 def all_versions(db: Session, actor: Actor, submission: Submission) -> list[Version]:

@@ -239,6 +239,7 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C25": ReasonMissing,
     "P0C26": Forbidden,
     **objections.SQLSTATES,
+    "P0C34": Forbidden,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
@@ -251,6 +252,9 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "exemption_has_a_reason": ReasonMissing,
     "conflict_has_a_reason": ReasonMissing,
     "release_is_taken_back_with_a_reason": ReasonMissing,
+    "clarification_says_something": WordsMissing,
+    "clarification_is_withdrawn_with_a_reason": ReasonMissing,
+    "answer_says_something": WordsMissing,
     "one_exemption_at_a_time": ProposalPending,
     "verdict_has_a_reason": ReasonMissing,
     "assignment_ends_with_a_reason": ReasonMissing,

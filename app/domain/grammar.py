@@ -14,6 +14,7 @@ TOP = {
     "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
     "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
     "release": str,
+    "clarifications": list,
     "notice": TEXT,
     "parts": dict,
     "review": dict,
@@ -153,6 +154,8 @@ def _inner_shapes(body: Marked) -> Found:
         yield from _shape(rule, RULE, "a rule")
     for column in _inside_of(body, "register", list):
         yield from _shape(column, COLUMN, "a register column")
+    for topic in _inside_of(body, "clarifications", list):
+        yield from _shape(topic, OPTION, "a topic of clarifications")
     if "parts" in body and isinstance(body["parts"], dict):
         yield from _parts_shape(body["parts"])
     if isinstance(body.get("review"), dict):

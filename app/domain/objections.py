@@ -1,4 +1,4 @@
-"""Refusals of the review desk: who may work on a dossier, in which order, and what stands after the sign-off."""
+"""Refusals after the seal: who may work on a dossier and in which order, questions to respondents, and releases."""
 
 from app.domain.refused import Refused
 from app.infra.i18n import N_
@@ -71,6 +71,48 @@ class PlanChanged(Refused):
     )
 
 
+class AlreadyReleased(Refused):
+    code = "already_released"
+    msgid = N_("This dossier is with EuroHPC already. Nothing was changed.")
+
+
+class AlreadyConcluded(Refused):
+    code = "already_concluded"
+    msgid = N_("The work on this call was finished already. Nothing was changed.")
+
+
+class NotReleased(Refused):
+    code = "not_released"
+    msgid = N_("This dossier is not with EuroHPC, so there is nothing to take back. Nothing was changed.")
+
+
+class ClarificationOverdue(Refused):
+    code = "clarification_overdue"
+    msgid = N_(
+        "The time to answer this question has passed. Nothing was sent, and what you submitted stands as it was. What you "
+        "typed is shown below, so that you can keep a copy. Ask RVO for more time and send it again."
+    )
+
+
+class ClarificationWithdrawn(Refused):
+    code = "clarification_withdrawn"
+    msgid = N_("RVO withdrew this question: no answer is needed. Nothing was changed.")
+
+
+class ClarificationAnswered(Refused):
+    code = "clarification_answered"
+    msgid = N_(
+        "This question has been answered: the answer that was received first stands. Nothing was changed. If there is "
+        "more to say, RVO can ask again."
+    )
+
+
+class DuePassed(Refused):
+    status = 422
+    code = "due_passed"
+    msgid = N_("That day has passed, or is not later than the day it was due. Nothing was changed. Choose a later day.")
+
+
 SQLSTATES: dict[str, type[Refused]] = {
     "P0C20": SignedOff,
     "P0C21": ReaderHasConflict,
@@ -79,6 +121,10 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C24": TooEarly,
     "P0C27": ConflictNotStated,
     "P0C28": SamePerson,
+    "P0C30": ClarificationOverdue,
+    "P0C31": ClarificationWithdrawn,
+    "P0C32": ClarificationAnswered,
+    "P0C33": DuePassed,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_reader_a_seat": SeatTaken,
@@ -86,4 +132,7 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "scores_are_handed_in_once": AlreadyHandedIn,
     "reconciliation_needs_two_people": SamePerson,
     "dossier_is_signed_off_once": SignedOff,
+    "submission_is_released_once": AlreadyReleased,
+    "pk_conclusion": AlreadyConcluded,
+    "pk_answer": ClarificationAnswered,
 }

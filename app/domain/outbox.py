@@ -52,6 +52,22 @@ def enqueue_all(db: Session, purpose: str, mails: list[Mail], deadline_change_id
         db.execute(insert(OutboxMessage), rows)
 
 
+def enqueue_each(db: Session, purpose: str, mails: list[tuple[uuid.UUID, Mail]]) -> None:
+    """Queue many mails, each about a case of its own, in one statement."""
+    rows = [
+        {
+            "purpose": purpose,
+            "recipient": mail.recipient,
+            "subject": mail.subject,
+            "text": mail.text,
+            "submission_id": of,
+        }
+        for of, mail in mails
+    ]
+    if rows:
+        db.execute(insert(OutboxMessage), rows)
+
+
 def message(purpose: str, recipient: str, subject: str, body: str, submission_id: uuid.UUID | None = None) -> Insert:
     """The statement that queues one plain-text mail."""
     values = {"purpose": purpose, "recipient": recipient, "subject": subject, "text": body}

@@ -9,7 +9,7 @@ from app.domain.questionnaire import Question, Questionnaire
 from app.domain.receipts import NON_BINDING
 from app.infra import times
 from app.infra.i18n import N_, translate
-from app.models import Call, Version
+from app.models import Call, Clarification, Version
 
 RECEIPT = N_("Receipt of an expression of interest")
 INTRO = N_("This expression of interest was received and stands. The signed JSON receipt proves it without us.")
@@ -184,4 +184,29 @@ def dossier(
         "sections": sections,
         "warnings_title": translate(language, N_("Remarks and reasons")),
         "warnings": warnings,
+        "clarifications": [],
+    }
+
+
+def clarification(asked: Clarification, questions: Questionnaire, state: str, language: str) -> dict[str, Any]:
+    """A question asked after closing, and its answer: what templates/pdf/dossier.typ shows apart from the version."""
+    t, answer = partial(translate, language), asked.answer
+    rows = [
+        [t(N_("About")), questions.topic(asked.topic, language)],
+        [t(N_("Question")), asked.words],
+        [t(N_("Asked")), times.brussels_and_utc(asked.asked_at, language, seconds=True)],
+        [t(N_("To be answered by")), times.to_the_end(asked.due_at, language)],
+    ]
+    if asked.withdrawn_at:
+        at = times.brussels_and_utc(asked.withdrawn_at, language, seconds=True)
+        rows.append([t(N_("Withdrawn")), f"{at}. {asked.withdrawn_because}"])
+    if answer:
+        rows.append([t(N_("Given after closing")), times.brussels_and_utc(answer.answered_at, language, seconds=True)])
+        rows.append([t(N_("Answer")), answer.words])
+        rows += [[t(N_("File, given after closing")), f"{f['name']} · SHA-256 {f['sha256']}"] for f in answer.files]
+    return {
+        "heading": t(N_("Questions to the respondent, after closing")),
+        "title": translate(language, N_("Question %(number)s"), number=asked.number),
+        "mark": glossary.words("clarification", state, language),
+        "rows": rows,
     }

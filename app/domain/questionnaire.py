@@ -141,10 +141,16 @@ class Questionnaire:
     register: tuple[RegisterColumn, ...]
     parts: Parts
     review: Yardsticks
+    topics: tuple[Option, ...]
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""
         return tuple(s for s in self.steps if kind in s.for_ and s.questions_for(kind))
+
+    def topic(self, value: str, language: str) -> str:
+        """What a topic of clarifications is called; its value where the call does not know it."""
+        label = next((t.label for t in self.topics if t.value == value), {})
+        return label.get(language) or label.get("en", value)
 
     def step(self, name: str, kind: str | None = None) -> Step | None:
         """The page of this name, if a kind of respondent has it."""

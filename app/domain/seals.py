@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import exists, func, select, text
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import audit, heads, mails, merkle, statements
+from app.domain import audit, heads, letters, mails, merkle, statements
 from app.domain.access import SYSTEM
 from app.domain.errors import CallNotClosed, NotFound
 from app.infra import times
 from app.infra.signing import Signer
-from app.models import Attempt, Call, Leaf, Seal, Submission, Version
+from app.models import Attempt, Call, Leaf, Release, Seal, Submission, Version
 
 PATIENCE = 10  # seconds that a transaction may hold a call's lock once the call is to be sealed
 LEAF = "eoi-leaf/1"
@@ -62,8 +62,21 @@ def seal(db: Session, call: Call, signer: Signer, setting: Setting) -> Seal:
     db.add(made)
     heads.publish(db, signer, setting.issuer)
     mails.sealed(db, call, body, setting.contact, setting.issuer)
+    letters.forwarded(db, _released(db, call), call.sealed_at, setting.issuer)
     db.flush()
     return made
+
+
+def _released(db: Session, call: Call) -> list[tuple[Submission, Version]]:
+    """What the database gave to EuroHPC as it sealed, where the call says that it does."""
+    rows = db.execute(
+        select(Submission, Version)
+        .join(Release, Release.submission_id == Submission.id)
+        .join(Version, Version.id == Release.version_id)
+        .where(Submission.call_id == call.id, Release.released_by.is_(None), Release.taken_back_at.is_(None))
+        .order_by(Submission.reference)
+    )
+    return [(submission, version) for submission, version in rows]
 
 
 def end_holders(db: Session) -> int:

@@ -115,6 +115,19 @@ INVARIANTS: dict[str, str] = {
     "The chain leads to every head that was published (count).": """
         select h.count from head h left join event e on e.position = h.count
         where h.count > 0 and e.chain is distinct from h.chain order by h.count""",
+    "Every answer to a question was received after it was asked and before it was due, and has an audit line.": """
+        select a.clarification_id from answer a join clarification q on q.id = a.clarification_id
+        where a.answered_at < q.asked_at or a.answered_at >= q.due_at or q.withdrawn_at is not null
+           or not exists (select 1 from event e where e.submission_id = q.submission_id
+                and e.name = 'clarification.answered' and (e.salt is null or e.detail ->> 'sha256' = a.digest))""",
+    "Questions were asked of sealed calls only, numbered from 1 without gaps.": """
+        select q.id from (select *, row_number() over (partition by submission_id order by asked_at, number) as due
+            from clarification) q join submission s on s.id = q.submission_id join call c on c.id = s.call_id
+        where q.number <> q.due or c.sealed_at is null or q.asked_at < c.sealed_at""",
+    "EuroHPC was given only what was sealed as standing, with consent.": """
+        select r.id from release r join version v on v.id = r.version_id
+          left join leaf l on l.submission_id = r.submission_id and l.version_id = r.version_id and l.state = 'standing'
+        where l.version_id is null or not v.is_consented or v.submission_id <> r.submission_id""",
     "A late attempt has its signed refusal.": """
         select a.id from attempt a left join refusal r on r.attempt_id = a.id
         where a.code = 'call_closed' and r.attempt_id is null""",
@@ -153,9 +166,8 @@ def _signatures(db: Session, evidence: Evidence | None) -> Iterator[object]:
 def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
     if evidence is None:
         return
-    held = (
-        "select distinct f ->> 'sha256' as d, (f ->> 'size')::bigint as s from version, jsonb_array_elements(files) f"
-    )
+    held = """select f ->> 'sha256' as d, (f ->> 'size')::bigint as s from version, jsonb_array_elements(files) f
+        union select f ->> 'sha256', (f ->> 'size')::bigint from answer, jsonb_array_elements(files) f"""
     for sha256, size in db.execute(text(f"{held} order by 1")):
         if evidence.files.digest(sha256) != (sha256, size):
             yield sha256
@@ -164,7 +176,7 @@ def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
 CHECKS: dict[str, Callable[[Session, Evidence | None], Iterator[object]]] = {
     "Every seal has the root and the counts of its leaves.": _roots,
     "Every signed statement in the database is as it was signed.": _signatures,
-    "Every file of a version is kept, with its digest.": _files,
+    "Every file of a version or an answer is kept, with its digest.": _files,
 }
 
 

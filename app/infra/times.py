@@ -1,6 +1,6 @@
 """Instants as people read them: always with their zone, Brussels first and UTC beside it."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
@@ -49,6 +49,15 @@ def brussels_and_utc(at: datetime, language: str, seconds: bool = False) -> str:
     if local.date() != universal.date():
         pattern = f"d MMMM y, {pattern}"
     return f"{brussels(at, language, seconds)} ({format_datetime(universal, pattern, locale=language)} UTC)"
+
+
+def to_the_end(at: datetime, language: str) -> str:
+    """The instant at which a day ends, named by that day: `20 June 2027, 24:00 CEST (22:00 UTC)`; others as usual."""
+    local = at.astimezone(BRUSSELS)
+    if local.time() != time(0):
+        return brussels_and_utc(at, language)
+    universal = format_datetime(at.astimezone(UTC), "HH:mm", locale=language)
+    return f"{day(at - timedelta(microseconds=1), language)}, 24:00 {local.tzname()} ({universal} UTC)"
 
 
 def iso(at: datetime) -> str:

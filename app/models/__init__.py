@@ -3,6 +3,7 @@
 from app.models.accounts import ApiKey, Membership, Organisation, Person, SignIn, SignInLink
 from app.models.base import Base
 from app.models.calls import Call, Definition
+from app.models.clarifications import Answer, Clarification, Extension
 from app.models.desk import (
     Assignment,
     HandIn,
@@ -18,22 +19,26 @@ from app.models.desk import (
 )
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
-from app.models.reviews import Conflict, Release
+from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
+    "Answer",
     "ApiKey",
     "Assignment",
     "Attachment",
     "Attempt",
     "Base",
     "Call",
+    "Clarification",
+    "Conclusion",
     "Conflict",
     "DeadlineChange",
     "Definition",
     "Draft",
     "Event",
     "Exemption",
+    "Extension",
     "HandIn",
     "Head",
     "Judgement",

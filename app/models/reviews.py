@@ -46,7 +46,7 @@ class Release(Base):
     __tablename__ = "release"
 
     id: Mapped[Id]
-    submission_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("submission.id"))
+    submission_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("submission.id"), index=True)
     version_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("version.id"))
     released_at: Mapped[CreatedAt]
     released_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
@@ -56,6 +56,8 @@ class Release(Base):
 
     submission: Mapped[Submission] = relationship()
     version: Mapped[Version] = relationship()
+    releaser: Mapped[Person | None] = relationship(foreign_keys=[released_by])
+    taker: Mapped[Person | None] = relationship(foreign_keys=[taken_back_by])
 
     __table_args__ = (
         CheckConstraint(
@@ -68,3 +70,15 @@ class Release(Base):
             postgresql_where=text("taken_back_at is null"),
         ),
     )
+
+
+class Conclusion(Base):
+    """RVO has finished with a call: respondents read from then on that it is closed. Insert-only."""
+
+    __tablename__ = "conclusion"
+
+    call_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("call.id"), primary_key=True)
+    concluded_at: Mapped[CreatedAt]
+    concluded_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+
+    concluder: Mapped[Person] = relationship()

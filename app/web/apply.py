@@ -13,12 +13,14 @@ from app.domain import (
     attempts,
     calls,
     changes,
+    clarifications,
     drafts,
     earlier,
     exemptions,
     findings,
     judgements,
     reading,
+    releases,
     submissions,
     versions,
     withdrawals,
@@ -61,6 +63,8 @@ def mine(request: Request, actor: Applicant, db: Db, call: str = "") -> Response
         names=names,
         wanted=call,
         let_in=exemptions.live_among(db, mine),
+        progress=releases.progress(db, mine),
+        asked=clarifications.open_among(db, mine),
     )
 
 
@@ -109,6 +113,8 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         refused=attempts.refused(db, case),
         may_edit=actor.may_edit(case),
         has_others=bool(earlier.sources(db, actor, case)),
+        progress=releases.progress(db, [case]).get(case.id),
+        asked=clarifications.with_states(db, case),
     )
 
 

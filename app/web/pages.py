@@ -1,5 +1,6 @@
 """What all pages share: rendering, reading a posted form, redirects, and the page of a refusal."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -7,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Annotated, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from babel.numbers import format_decimal, format_percent
 from fastapi import Depends, Request
@@ -25,7 +26,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from app.deps import ActorDep
 from app.domain import audit, calls, glossary
 from app.domain.access import ANONYMOUS
-from app.domain.errors import ConflictNotStated, CrossSite, Refused
+from app.domain.errors import ConflictNotStated, CrossSite, Invalid, Refused
 from app.infra import i18n, times
 from app.infra.places import place
 
@@ -60,6 +61,7 @@ def _environment(language: str) -> Environment:
         "utc": partial(times.utc, language=language),
         "day": partial(times.day, language=language),
         "calendar_day": partial(times.calendar_day, language=language),
+        "to_the_end": partial(times.to_the_end, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
         "instant": datetime.fromisoformat,
@@ -161,6 +163,19 @@ def sandbox(name: str, inline: bool = False) -> dict[str, str]:
     }
 
 
+# A page that shows a file of ours in a frame, and the file in it: no other site may frame either.
+FRAMING = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
+FRAMED = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+
+
+def digest(sha256: str) -> dict[str, str]:
+    """The header that names the bytes of a file (RFC 9530)."""
+    return {"Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"}
+
+
 def download(content: bytes, media_type: str, name: str, inline: bool = False) -> Response:
     """Bytes to keep or view, in a sandbox."""
     return Response(content, media_type=media_type, headers=sandbox(name, inline))
@@ -198,6 +213,24 @@ def field(form: FormData, name: str, limit: int = 10_000) -> str:
     """One text field, trimmed and cut at `limit` characters; empty when absent or a file."""
     value = form.get(name)
     return value.strip().replace("\x00", "")[:limit] if isinstance(value, str) else ""
+
+
+def fields(form: FormData, name: str) -> list[str]:
+    """Every text posted under a name that may be repeated."""
+    return [value for value in form.getlist(name) if isinstance(value, str)]
+
+
+def named(given: list[str] | None, most: int) -> list[str]:
+    """References as they were given, each once, empty ones left out. Invalid beyond `most` of them."""
+    kept = list(dict.fromkeys(one.replace("\x00", "").strip()[:40] for one in given or ()))
+    if len(kept) > most:
+        raise Invalid
+    return [one for one in kept if one]
+
+
+def query(**values: str | list[str]) -> str:
+    """What stands behind the question mark."""
+    return urlencode({name: value for name, value in values.items() if value}, doseq=True)
 
 
 def typed(form: FormData) -> list[tuple[str, str]]:

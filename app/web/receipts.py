@@ -21,6 +21,7 @@ from app.domain import (
     prints,
     questionnaire,
     references,
+    releases,
     seals,
     statements,
     submissions,
@@ -144,6 +145,7 @@ def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -
         standing=standing,
         **exemptions.window(db, case)._asdict(),
         said=version.receipt.body,
+        progress=releases.progress(db, [case]).get(case.id),
         proof=proof,
         leaf_hash=merkle.leaf(statements.canonical(proof["leaf"])) if proof else "",
     )

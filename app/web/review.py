@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from app.deps import Db, PortalDep
 from app.domain import (
     audit,
     calls,
     changes,
+    clarifications,
     dossiers,
     exports,
     geography,
@@ -21,6 +22,7 @@ from app.domain import (
     prints,
     questionnaire,
     register,
+    releases,
     withdrawals,
 )
 from app.infra import pdf, times
@@ -175,6 +177,9 @@ def dossier(
         outlines=geography.members(),
         around=geography.around(),
         drawn=drawing.dossier(portrait.of(questions, shown.answers), pages.language_of(request)),
+        topics=calls.questions(submission.call),
+        asked=clarifications.with_states(db, submission),
+        became=releases.row_of(db, actor, submission),
     )
 
 
@@ -195,13 +200,9 @@ def as_pdf(request: Request, ref: str, actor: Reviewer, db: Db, version: int | N
         for w in dossiers.warnings(questions, shown)
     ]
     data = prints.dossier(shown, questions, warnings, dossiers.marked_steps(questions, shown), language)
+    data["clarifications"] = [
+        prints.clarification(one, calls.questions(submission.call), stands, language)
+        for one, stands in clarifications.with_states(db, submission)
+    ]
     made = pdf.render("dossier", data, shown.received_at)
     return pages.download(made, "application/pdf", f"{submission.reference}-v{shown.number}.pdf")
-
-
-@router.get("/{ref}/attachments/{sha256}")
-def attachment(ref: str, sha256: str, actor: Reviewer, db: Db, portal: PortalDep) -> FileResponse:
-    """A file of this dossier, to keep."""
-    _, file = dossiers.file_of(db, actor, ref, sha256)
-    headers = pages.sandbox(file["name"])
-    return FileResponse(portal.files.path(sha256), media_type=file["media_type"], headers=headers)

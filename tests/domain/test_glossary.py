@@ -32,7 +32,7 @@ def literal(node: ast.expr) -> str:
 
 
 def test_every_event_has_words() -> None:
-    recorded = {literal(call.args[2]) for call in calls_of("audit.record", "audit.record_call")}
+    recorded = {literal(call.args[2]) for call in calls_of("audit.record", "audit.record_each", "audit.record_call")}
     recorded |= {literal(call.args[1]) for call in calls_of("audit.line")}
     assert len(recorded) > 20
     assert recorded == set(glossary.EVENTS)
@@ -41,7 +41,7 @@ def test_every_event_has_words() -> None:
 def test_every_detail_of_an_event_has_words() -> None:
     written = {
         word.arg
-        for call in calls_of("audit.record", "audit.record_call", "audit.line")
+        for call in calls_of("audit.record", "audit.record_each", "audit.record_call", "audit.line")
         for word in call.keywords
         if word.arg
     }
@@ -49,7 +49,8 @@ def test_every_detail_of_an_event_has_words() -> None:
 
 
 def test_every_mail_has_a_purpose_with_words() -> None:
-    queued = {literal(call.args[1]) for call in calls_of("outbox.enqueue", "outbox.enqueue_all")}
+    verbs = ("outbox.enqueue", "outbox.enqueue_all", "_tell", "_tell_each")
+    queued = {literal(call.args[1]) for call in calls_of(*verbs)}
     assert queued | {literal(call.args[0]) for call in calls_of("outbox.message")} == set(glossary.PURPOSES)
 
 
@@ -75,7 +76,11 @@ def refusals(kind: type[Refused]) -> Iterator[type[Refused]]:
 
 def test_every_refusal_of_a_page_has_words() -> None:
     importlib.import_module("app.main")
-    codes = {kind.code for kind in refusals(Refused) if kind.__module__ in ("app.domain.errors", "app.main")}
+    codes = {
+        kind.code
+        for kind in refusals(Refused)
+        if kind.__module__ in ("app.domain.errors", "app.domain.objections", "app.main")
+    }
     assert codes | {attempts.ACCEPTED, attempts.AGAIN} == set(glossary.REFUSALS)
 
 

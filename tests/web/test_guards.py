@@ -91,7 +91,10 @@ def test_the_same_addresses_answer_the_owner(
 ) -> None:
     filled, token = words(db, case, signer), sign_in(client)
     asked = {line: ask(client, line, filled, token) for line in CASE}
-    assert {line: status for line, status in asked.items() if status not in (200, 303, 409)} == {}
+    unasked = [line for line in CASE if "/clarifications/" in line]  # of an open call; test_clarifications walks them
+    assert {line: status for line, status in asked.items() if status not in (200, 303, 409)} == dict.fromkeys(
+        unasked, 404
+    )
 
 
 def test_another_organisation_is_nowhere_for_a_stranger(

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, keys, questionnaire, seals, tickets
-from app.models import Membership, OutboxMessage, SignIn
+from app.domain import calls, clarifications, keys, questionnaire, seals, tickets
+from app.models import Membership, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
 
@@ -36,10 +36,11 @@ def rooms(verb: str) -> dict[str, list[str]]:
 GETS, POSTS = rooms("GET"), rooms("POST")
 QUERY = [
     "call", "next", "kind", "country", "search", "warnings", "withdrawn", "sort", "order", "after", "before", "version",
-    "person", "reference", "name", "older", "state", "find", "page",
+    "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline",
 ]  # fmt: skip
 FIELDS = [
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
+    "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
     "words", "page", "submission", "answer", "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
     "receipt", "file", "members-0-owners-²-name", "members-99999999999999999999-lei", "members--1-lei", "starts_on-day",
     "starts_on-month", "starts_on-year",
@@ -88,6 +89,11 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     make.key(db, call)
     (closed,) = seals.due(db)
     make.seal(db, closed, portal.signer)
+    closed_case = next(s for s in db.scalars(select(Submission)) if s.call_id == closed.id)
+    make.free(db, actor, closed_case)
+    make.asked(db, closed_case)
+    make.asked(db, closed_case)
+    clarifications.answer(db, actor, closed_case, 2, "Yes.", [make.taken(portal.files)], make.ISSUER)
     db.execute(update(OutboxMessage).where(OutboxMessage.purpose == "receipt").values(failed_at=func.now()))
     client.post("/account/sign-in", data={"email": "lead@firm.example", "csrf_token": token})
     found["token"] = re.findall(r"/account/link/([\w-]+)", deliver(portal)[-1])
@@ -109,6 +115,8 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["call"], found["older"] = found["code"][::-1], found["message_id"] + ["5", "²"]
     found["after"] = found["before"] = found["reference"] = found["ref"]
     found["sort"] = ["fact.capex", "title", "reference", "country", "is_withdrawn", "warnings", "fact.lead"]
+    found["topic"], found["due-year"] = ["contact_details"], [str(closed.closes_at.year + 1)]
+    found["due-day"] = found["due-month"] = ["1"]
     found["next"], found["state"] = ["/apply", "/account"], ["failed", "sent", "NL"]
     found["action"] = [*ACTIONS, *(f"detach:{one}" for one in found["attachment_id"])]
     found["scope"], found["language"], found["role"] = ["submissions:read"], ["nl", "en"], ["viewer", "owner"]
