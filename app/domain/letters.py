@@ -42,8 +42,8 @@ CAME_TEXT = N_("The answer to question %(number)s about %(reference)s has come i
 
 FORWARDED_SUBJECT = N_("Forwarded to EuroHPC: %(reference)s")
 FORWARDED_TEXT = N_(
-    "The expression of interest %(reference)s was forwarded to EuroHPC at %(at)s, as you agreed to when you submitted "
-    "it.\n\nThis is no decision on it, and no rights follow from it.\n\n%(link)s\n"
+    "The expression of interest %(reference)s was forwarded to EuroHPC at %(at)s.\n\n"
+    "This is no decision on it, and no rights follow from it.\n\n%(link)s\n"
 )
 BACK_SUBJECT = N_("Taken back from EuroHPC: %(reference)s")
 BACK_TEXT = N_(

@@ -184,7 +184,6 @@ def dossier(
         "sections": sections,
         "warnings_title": translate(language, N_("Remarks and reasons")),
         "warnings": warnings,
-        "clarifications": [],
     }
 
 
