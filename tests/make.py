@@ -281,7 +281,9 @@ POINTS = {"quality": "4", "impact": "7.5", "money": "3"}
 
 def hand_in(db: Session, actor: Actor, case: Submission, argument: str = "It is sound.", **points: str) -> None:
     """A reader scores every criterion of the small call and hands in."""
-    given = {name: (Decimal(text), argument) for name, text in (POINTS | points).items()}
+    given: dict[str, tuple[Decimal | None, str]] = {
+        name: (Decimal(text), argument) for name, text in (POINTS | points).items()
+    }
     scores.save(db, actor, case, given)
     scores.hand_in(db, actor, case, calls.questions(case.call).review.criteria_for(case.kind))
     db.flush()

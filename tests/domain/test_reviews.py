@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -37,7 +37,7 @@ from app.domain.objections import (
 )
 from app.infra.i18n import Message
 from app.infra.signing import Signer
-from app.models import Assignment, Call, OutboxMessage, Person, Score, Submission, Verdict
+from app.models import Assignment, Call, OutboxMessage, Person, Progress, Score, Submission, Verdict
 from tests import make
 
 TODAY = date(2026, 6, 25)
@@ -551,7 +551,7 @@ def test_the_database_keeps_the_status_that_its_rows_say(db: Session, several: l
     _, first, second = make.readers(db, several[0])
     make.sign_off(db, first, second, several[0])
     with pytest.raises(DBAPIError, match="permission denied"), db.begin_nested():
-        db.execute(progress.Progress.__table__.update().values(state="assigned"))
+        db.execute(update(Progress).values(state="assigned"))
     said = select(Submission.reference, progress.state, progress.first_reader, progress.second_reader)
     assert tuple(db.execute(said.where(Submission.id == several[0].id)).one())[1:] == (
         "signed_off",
