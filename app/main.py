@@ -28,9 +28,13 @@ from app.turnstile import Turnstile
 from app.watch import Watchman
 from app.web import (
     account,
+    activity,
     apply,
+    assessing,
+    assigning,
     calls,
     clarifications,
+    concluding,
     conflicts,
     deadlines,
     desk,
@@ -38,6 +42,8 @@ from app.web import (
     files,
     ledger,
     manage,
+    mine,
+    notes,
     overview,
     pages,
     problems,
@@ -94,30 +100,40 @@ class WrongMethod(Refused):
     msgid = METHOD
 
 
+# In this order: where two addresses fit, the first answers.
+ROOMS = (
+    site,
+    calls,
+    receipts,
+    refusals,
+    earlier,
+    clarifications,
+    apply,
+    mine,
+    assigning,
+    activity,
+    notes,
+    assessing,
+    concluding,
+    conflicts,
+    overview,
+    releases,
+    files,
+    review,
+    manage,
+    desk,
+    deadlines,
+    account,
+    verify,
+    problems,
+)
+
+
 def create_app(portal: Portal) -> FastAPI:
     """The whole portal over what `portal` holds open."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_lifespan, redirect_slashes=False)
     app.state.portal = portal
-    for room in (
-        site,
-        calls,
-        receipts,
-        refusals,
-        earlier,
-        clarifications,
-        apply,
-        conflicts,
-        overview,
-        releases,
-        files,
-        review,
-        manage,
-        desk,
-        deadlines,
-        account,
-        verify,
-        problems,
-    ):
+    for room in ROOMS:
         app.include_router(room.router)
     api = create_api()
     api.state.portal = portal

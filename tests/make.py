@@ -5,18 +5,21 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pikepdf
-from sqlalchemy import func, select, text, update
+from sqlalchemy import event, func, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import (
     accounts,
+    assignments,
     attachments,
     attempts,
     callfile,
@@ -25,9 +28,12 @@ from app.domain import (
     conflicts,
     drafts,
     keys,
+    reconciliations,
     references,
     refusals,
+    scores,
     seals,
+    signoffs,
     submissions,
     versions,
 )
@@ -257,6 +263,51 @@ def taken(files: FileStore, name: str = "proof.pdf") -> attachments.Taken:
     return attachments.take_in(files, name, BytesIO(document()))
 
 
+def readers(db: Session, case: Submission) -> tuple[Actor, Actor, Actor]:
+    """A coordinator with the two readers whom they assigned to a dossier; all three stated no conflict."""
+    coordinator = person(db, "co@rvo.example", "Co Ordinator", staff="coordinator")
+    first = person(db, "first@rvo.example", "Fir St", staff="reviewer")
+    second = person(db, "second@rvo.example", "Sec Ond", staff="reviewer")
+    for seat, actor in (("first", first), ("second", second)):
+        if actor.person_id:
+            assignments.assign(db, coordinator, case, seat, actor.person_id, None, "", ISSUER)
+    for actor in (coordinator, first, second):
+        free(db, actor, case)
+    return coordinator, first, second
+
+
+POINTS = {"quality": "4", "impact": "7.5", "money": "3"}
+
+
+def hand_in(db: Session, actor: Actor, case: Submission, argument: str = "It is sound.", **points: str) -> None:
+    """A reader scores every criterion of the small call and hands in."""
+    given: dict[str, tuple[Decimal | None, str]] = {
+        name: (Decimal(text), argument) for name, text in (POINTS | points).items()
+    }
+    scores.save(db, actor, case, given)
+    scores.hand_in(db, actor, case, calls.questions(case.call).review.criteria_for(case.kind))
+    db.flush()
+
+
+def reconcile(db: Session, writer: Actor, second: Actor, case: Submission, argument: str = "We agree.") -> None:
+    """Both readers are in: one writes what they come to, the other agrees."""
+    criteria = calls.questions(case.call).review.criteria_for(case.kind)
+    typed: dict[str, tuple[Decimal | None, str]] = {c.name: (Decimal(POINTS[c.name]), argument) for c in criteria}
+    written = reconciliations.write(db, writer, case, criteria, typed)
+    reconciliations.agree(db, second, case, str(written.id))
+    db.flush()
+
+
+def sign_off(db: Session, first: Actor, second: Actor, case: Submission) -> None:
+    """A dossier through all of its work: scored, reconciled, recommended, signed."""
+    hand_in(db, first, case)
+    hand_in(db, second, case, money="2")
+    reconcile(db, first, second, case)
+    written = signoffs.recommend(db, first, case, calls.questions(case.call), "pass_on", "It is ready.")
+    signoffs.sign(db, second, case, calls.questions(case.call), str(written.id))
+    db.flush()
+
+
 def version_of(db: Session, case: Submission) -> Version:
     """The last version of a case."""
     return (
@@ -272,3 +323,23 @@ def _none() -> Version:
 def sha256(content: bytes) -> str:
     """The digest of bytes, hex."""
     return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Queries:
+    """How many statements a session has sent."""
+
+    number: int = 0
+
+
+@contextmanager
+def counted(db: Session) -> Iterator[Queries]:
+    """Count the statements sent meanwhile."""
+    found = Queries()
+
+    def count(*_: Any) -> None:
+        found.number += 1
+
+    event.listen(db.get_bind(), "before_cursor_execute", count)
+    yield found
+    event.remove(db.get_bind(), "before_cursor_execute", count)

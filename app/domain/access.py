@@ -2,9 +2,9 @@
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
 from app.models import Call, Conflict, Release, Submission, Version, Withdrawal
 
@@ -112,10 +112,18 @@ def _of_staff(actor: Actor) -> ColumnElement[bool]:
 
 def has_conflict(actor: Actor) -> ColumnElement[bool]:
     """Whether the actor's own statement about the submission says that they have a conflict."""
-    stated = select(Conflict.submission_id).where(
+    return Submission.id.in_(_conflicting(actor))
+
+
+def _conflicting(actor: Actor) -> Select[uuid.UUID]:
+    return select(Conflict.submission_id).where(
         Conflict.person_id == actor.person_id, Conflict.level == "conflict", Conflict.replaced_at.is_(None)
     )
-    return Submission.id.in_(stated)
+
+
+def may_know(actor: Actor, submission_id: Any) -> ColumnElement[bool]:
+    """Whether a line that tells of a submission, or of none, tells of nothing that the actor has a conflict about."""
+    return or_(submission_id.is_(None), submission_id.not_in(_conflicting(actor)))
 
 
 def exceptional_versions(actor: Actor) -> Select[Submission, Version]:

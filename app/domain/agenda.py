@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.domain import access, calls
@@ -64,7 +65,7 @@ def _urgency(item: Item) -> tuple[int, date, str]:
 
 def _states(db: Session, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     rows = select(Progress.submission_id, Progress.state).where(Progress.submission_id.in_(ids))
-    return dict(db.execute(rows).tuples().all())
+    return dict(db.execute(rows).all())
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _steps(
 def _last(table: type[Reconciliation] | type[Recommendation], ids: list[uuid.UUID]) -> Select[Any]:
     return (
         select(table)
-        .distinct(table.submission_id)
+        .ext(distinct_on(table.submission_id))
         .where(table.submission_id.in_(ids))
         .order_by(table.submission_id, table.written_at.desc(), table.id)
     )

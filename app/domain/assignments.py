@@ -97,7 +97,7 @@ def loads(db: Session, actor: Actor) -> dict[uuid.UUID, int]:
         .where(Assignment.ended_at.is_(None), HandIn.id.is_(None), ~access.has_conflict(actor))
         .group_by(Assignment.person_id)
     )
-    return dict(db.execute(waiting).tuples().all())
+    return dict(db.execute(waiting).all())
 
 
 def candidates(
@@ -107,7 +107,7 @@ def candidates(
     stated = select(Conflict.person_id, Conflict.level).where(
         Conflict.submission_id == submission.id, Conflict.replaced_at.is_(None)
     )
-    levels = dict(db.execute(stated).tuples().all())
+    levels = dict(db.execute(stated).all())
     seats = {a.person_id: seat for seat, a in live(db, submission).items()}
     waiting, language = loads(db, actor), language_of(questions, version)
     return [

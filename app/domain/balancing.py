@@ -80,7 +80,7 @@ def plan(db: Session, actor: Actor, call: Call, people: list[Person]) -> Plan:
     """
     open_cases = vacant(db, actor, call)
     ids = [submission.id for submission, _ in open_cases]
-    taken = _seats(db, ids)
+    taken = seats(db, ids)
     able = _able(db, call, open_cases, people, taken)
     loads = Counter({p.id: assignments.loads(db, actor).get(p.id, 0) for p in people})
     in_seat: Counter[tuple[uuid.UUID, str]] = Counter()
@@ -97,7 +97,8 @@ def plan(db: Session, actor: Actor, call: Call, people: list[Person]) -> Plan:
     return Plan(sorted(places, key=lambda p: (p.submission.reference, p.seat)), dict(loads))
 
 
-def _seats(db: Session, ids: list[uuid.UUID]) -> dict[uuid.UUID, dict[str, uuid.UUID]]:
+def seats(db: Session, ids: list[uuid.UUID]) -> dict[uuid.UUID, dict[str, uuid.UUID]]:
+    """Who sits where (ids of people by seat) at each of some dossiers."""
     found: dict[uuid.UUID, dict[str, uuid.UUID]] = {}
     rows = select(Assignment.submission_id, Assignment.seat, Assignment.person_id)
     for submission_id, seat, person_id in db.execute(

@@ -104,7 +104,7 @@ def tags_of(db: Session, actor: Actor, call: Call) -> dict[str, int]:
         .group_by(func.lower(Tag.name))
         .order_by(func.lower(func.min(Tag.name)))
     )
-    return dict(db.execute(rows).tuples().all())
+    return dict(db.execute(rows).all())
 
 
 def tag(db: Session, actor: Actor, submission: Submission, name: str) -> str:

@@ -88,11 +88,18 @@ def tallies(db: Session, of: list[Call]) -> dict[uuid.UUID, Tally]:
 
 
 def trail(
-    db: Session, person: str = "", reference: str = "", name: str = "", call: str = "", older: str | None = None
+    db: Session,
+    actor: Actor,
+    person: str = "",
+    reference: str = "",
+    name: str = "",
+    call: str = "",
+    older: str | None = None,
 ) -> Listing:
     """The audit trail, newest first, narrowed to a person or key, a submission, a name of event, a call.
 
-    A submission's own lines come with the exports of its call, which read it too.
+    A submission's own lines come with the exports of its call, which read it too. Lines of a submission that the actor
+    has a conflict about are left out, here and in what follows.
     """
     statement = (
         select(Event, Person, ApiKey, Organisation.name, Submission.reference, Call.code, access.is_sealed)
@@ -101,6 +108,7 @@ def trail(
         .outerjoin(Organisation, Organisation.id == Event.organisation_id)
         .outerjoin(Submission, Submission.id == Event.submission_id)
         .outerjoin(Call, Call.id == Event.call_id)
+        .where(access.may_know(actor, Event.submission_id))
         .order_by(Event.id.desc())
         .limit(PAGE + 1)
     )
@@ -151,7 +159,7 @@ def event_names(db: Session) -> list[str]:
     return [name for name in db.scalars(select(hops.c.name)) if name is not None]
 
 
-def attempts(db: Session, call: Call | None, find: str = "", older: str | None = None) -> Listing:
+def attempts(db: Session, actor: Actor, call: Call | None, find: str = "", older: str | None = None) -> Listing:
     """Presses on submit, accepted or not, newest first, as (attempt, reference, e-mail address, has a signed refusal).
 
     All of a call; or, with `find`, those of a submission, an attempt or a person, by reference or e-mail address.
@@ -160,6 +168,7 @@ def attempts(db: Session, call: Call | None, find: str = "", older: str | None =
         select(Attempt, Submission.reference, Person.email, exists().where(Refusal.attempt_id == Attempt.id))
         .outerjoin(Submission, Submission.id == Attempt.submission_id)
         .outerjoin(Person, Person.id == Attempt.person_id)
+        .where(access.may_know(actor, Attempt.submission_id))
         .order_by(Attempt.at.desc(), Attempt.id.desc())
         .limit(PAGE + 1)
     )
@@ -189,9 +198,10 @@ def _uuid(text: str | None) -> uuid.UUID | None:
         return None
 
 
-def mails(db: Session, state: str = "", older: str | None = None) -> Listing:
+def mails(db: Session, actor: Actor, state: str = "", older: str | None = None) -> Listing:
     """The outgoing mail, newest first: to whom, about what, and how far it got. Never its text."""
-    statement = select(OutboxMessage).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
+    readable = access.may_know(actor, OutboxMessage.submission_id)
+    statement = select(OutboxMessage).where(readable).order_by(OutboxMessage.created_at.desc(), OutboxMessage.id.desc())
     if state in MAIL_STATES:
         statement = statement.where(_in_state(state))
     if place := _uuid(older):

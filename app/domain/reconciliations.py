@@ -111,11 +111,11 @@ def write(
     return made
 
 
-def agree(db: Session, actor: Actor, submission: Submission) -> None:
-    """Agree to the reconciled scores, as somebody else than who wrote them."""
+def agree(db: Session, actor: Actor, submission: Submission, seen: str) -> None:
+    """Agree to the reconciled scores that were `seen` (their id), as somebody else than who wrote them."""
     assignments.require_unsigned(db, submission)
     written = last(db, submission)
-    if written is None or written.agreed_at is not None:
+    if written is None or written.agreed_at is not None or str(written.id) != seen:
         raise NotFound
     if written.written_by == actor.person_id:
         raise SamePerson

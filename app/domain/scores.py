@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import assignments, audit, notices
@@ -60,7 +61,7 @@ def sheet(db: Session, given: Assignment) -> Sheet:
     """What was scored from a seat: the last of each criterion."""
     rows = (
         select(Score)
-        .distinct(Score.criterion)
+        .ext(distinct_on(Score.criterion))
         .where(Score.assignment_id == given.id)
         .order_by(Score.criterion, Score.saved_at.desc(), Score.id)
     )

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.deps import Db
+from app.deps import Db, PortalDep
 from app.domain import conflicts
 from app.web import pages
 from app.web.guards import Reviewer
@@ -34,12 +34,11 @@ def gate(request: Request, ref: str, actor: Reviewer, db: Db, next: str = "") ->
 
 
 @router.post("/{ref}/conflicts")
-def state(request: Request, ref: str, actor: Reviewer, db: Db, form: pages.Form) -> Response:
+def state(ref: str, actor: Reviewer, db: Db, form: pages.Form, portal: PortalDep) -> Response:
     """State one's interest; the dossier opens unless there is a conflict."""
     submission, _ = conflicts.load(db, ref)
-    made = conflicts.state(
-        db, actor, submission, pages.field(form, "level"), pages.field(form, "reason", conflicts.REASON_LENGTH)
-    )
+    level, reason = pages.field(form, "level"), pages.field(form, "reason", conflicts.REASON_LENGTH)
+    made = conflicts.state(db, actor, submission, level, reason, portal.settings.base_url)
     onward = pages.own_path(pages.field(form, "next"))
     if made.level == "conflict":
         return pages.redirect("/review/conflicts")

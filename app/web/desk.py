@@ -30,7 +30,7 @@ def attempts(request: Request, actor: Coordinator, db: Db, call: str = "", find:
     return pages.render(
         request,
         "manage/attempts.html",
-        listing=oversight.attempts(db, chosen, find, older),
+        listing=oversight.attempts(db, actor, chosen, find, older),
         listed=listed,
         chosen=chosen,
         find=find,

@@ -134,7 +134,7 @@ def audit_trail(
 ) -> Response:
     """The audit trail, newest first."""
     values = [value.replace("\x00", "")[:200] for value in (person, reference, name)]
-    listing = oversight.trail(db, values[0], values[1], values[2], older=older)
+    listing = oversight.trail(db, actor, values[0], values[1], values[2], older=older)
     return pages.render(
         request,
         "manage/audit.html",
@@ -178,7 +178,7 @@ def _event_names(request: Request, db: Db) -> list[tuple[str, str]]:
 @router.get("/mail")
 def mail(request: Request, actor: Coordinator, db: Db, state: str = "", older: str = "") -> Response:
     """The outgoing mail and how far it got."""
-    listing = oversight.mails(db, state, older)
+    listing = oversight.mails(db, actor, state, older)
     return pages.render(request, "manage/mail.html", listing=listing, counts=oversight.mail_counts(db), state=state)
 
 
