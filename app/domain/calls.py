@@ -80,7 +80,7 @@ def publish(
 
 def by_code(db: Session, code: str) -> Call:
     """The call with this code; NotFound otherwise."""
-    call = db.scalar(select(Call).where(Call.code == code))
+    call = None if "\x00" in code else db.scalar(select(Call).where(Call.code == code))
     if call is None:
         raise NotFound
     return call

@@ -1,10 +1,8 @@
 """Who owns an organisation in the end: shares multiplied along each chain and chains added (AMLR Art. 52), exactly."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from itertools import islice
 from typing import Any
 
 from app.domain.parts import Entities, Owners
@@ -170,18 +168,17 @@ def _holders(party: str, above: dict[str, list[Stake]]) -> dict[str, None]:
 
 
 def _chains(entity: str, above: dict[str, list[Stake]]) -> tuple[list[tuple[Stake, ...]], bool]:
-    """The chains of stakes that end in an organisation, no party twice in one; and whether some were not followed."""
-    found = list(islice(_upwards(entity, above, ()), CHAINS))
-    return found, len(found) == CHAINS or any(len(chain) == LEVELS for chain in found)
+    """The chains of stakes that end in an organisation, the shortest first, no party twice in one.
 
-
-def _upwards(held: str, above: dict[str, list[Stake]], below: tuple[Stake, ...]) -> Iterator[tuple[Stake, ...]]:
-    for stake in above.get(held, []):
-        if all(stake.holder not in (s.holder, s.held) for s in below):
-            chain = (*below, stake)
-            yield chain
-            if len(chain) < LEVELS:
-                yield from _upwards(stake.holder, above, chain)
+    And whether some were not followed.
+    """
+    found: list[tuple[Stake, ...]] = [()]
+    for chain in found:
+        if len(found) > CHAINS or len(chain) == LEVELS:
+            return found[1:], True
+        met = {entity, *(stake.holder for stake in chain)}
+        found += [(*chain, s) for s in above.get(chain[-1].holder if chain else entity, []) if s.holder not in met]
+    return found[1:], False
 
 
 def _holding(

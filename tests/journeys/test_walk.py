@@ -318,3 +318,22 @@ def test_every_page_speaks_dutch(browser: Browser, served: Served) -> None:
     look(page, "nl-call")
     page.get_by_role("button", name="English").click()
     expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_a_reviewer_sees_the_call_and_a_dossier_in_pictures(browser: Browser, served: Served) -> None:
+    page = new_page(browser, served)
+    sign_in(page, "reviewer@demo.example")
+    for language in ("English", "Nederlands"):
+        page.get_by_role("button", name=language).click()
+        page.goto(f"/review?call={demo.REHEARSAL}")
+        page.locator("a[href^='/review/overview']").click()
+        expect(page.locator("svg.picture")).to_have_count(11)
+        look(page, f"overview-{language}")
+        page.goto(f"/review?call={demo.REHEARSAL}&search=Rotterdam")
+        page.locator("th[scope=row] a").first.click()
+        if "/conflict" in page.url:
+            page.locator("input[type=radio]").first.check()
+            page.locator("main button[type=submit]").first.click()
+        expect(page.locator("svg.picture")).to_have_count(4)
+        look(page, f"portrait-{language}")
+    page.context.close()

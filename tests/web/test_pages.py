@@ -121,7 +121,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["action"] = [*ACTIONS, *(f"detach:{one}" for one in found["attachment_id"])]
     found["scope"], found["language"], found["role"] = ["submissions:read"], ["nl", "en"], ["viewer", "owner"]
     found["email"], found["country"], found["reason"] = ["lead@firm.example", "jo@firm.example"], ["NL"], ["It is so."]
-    found["name"] = found["authority"] = ["Delta BV"]
+    found["name"], found["authority"] = ["Delta BV", "kind"], ["Delta BV"]
     found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
     return found
