@@ -30,6 +30,7 @@ from app.web import (
     account,
     apply,
     calls,
+    comparison,
     conflicts,
     deadlines,
     desk,
@@ -40,9 +41,11 @@ from app.web import (
     problems,
     receipts,
     refusals,
+    register,
     review,
     site,
     verify,
+    views,
 )
 
 log = logging.getLogger(__name__)
@@ -102,6 +105,9 @@ def create_app(portal: Portal) -> FastAPI:
         earlier,
         apply,
         conflicts,
+        register,
+        views,
+        comparison,
         review,
         manage,
         desk,

@@ -5,6 +5,7 @@ from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
+from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.reviews import Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
@@ -18,15 +19,19 @@ __all__ = [
     "DeadlineChange",
     "Definition",
     "Draft",
+    "Entry",
     "Event",
     "Exemption",
+    "FacetValue",
     "Head",
     "Judgement",
     "Leaf",
+    "Listing",
     "Membership",
     "Organisation",
     "OutboxMessage",
     "Person",
+    "Place",
     "Readiness",
     "Receipt",
     "Refusal",
@@ -37,6 +42,8 @@ __all__ = [
     "Submission",
     "Throttle",
     "Ticket",
+    "Trait",
     "Version",
+    "View",
     "Withdrawal",
 ]
