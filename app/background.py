@@ -1,4 +1,4 @@
-"""What a server process does beside answering: seal what has closed, chain the audit trail, send mail, measure the clock."""
+"""What a server process does beside answering: seal what has closed, prepare its register, chain the audit trail, send mail, measure the clock."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import calls, heads, outbox, seals, throttle
+from app.domain import calls, entries, heads, outbox, seals, throttle
 from app.domain.errors import CallSealed, refusal_of
 from app.infra import clock
 
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 IDLE = 1.0  # seconds between rounds; NOTIFY would be quicker, but commits that notify wait for one another
 MOMENT = 0.05  # seconds after a cutoff at which its seal is tried
+SOME = 5.0  # seconds
 SWEEP = timedelta(hours=1)
 
 
@@ -67,6 +68,7 @@ class Background:
     def _work(self) -> None:
         measure_clock(self.portal)
         seal_due(self.portal)
+        prepare_registers(self.portal)
         signer, issuer = self.portal.signer, self.portal.settings.base_url
         with self.portal.sessions.begin() as db:
             heads.link(db)
@@ -104,6 +106,18 @@ def seal_due(portal: Portal) -> list[str]:
             elif not isinstance(refusal_of(failure), CallSealed):  # sealed by another process meanwhile
                 raise
     return sealed
+
+
+def prepare_registers(portal: Portal) -> None:
+    """Prepare the registers of sealed calls, step by step, for some seconds at a time: sealing may not wait for it."""
+    until = time.monotonic() + SOME
+    with portal.sessions.begin() as db:
+        codes = [call.code for call in entries.due(db)]
+    for code in codes:
+        while time.monotonic() < until:
+            with portal.sessions.begin() as db:
+                if entries.prepare(db, calls.by_code(db, code)):
+                    break
 
 
 def measure_clock(portal: Portal) -> None:

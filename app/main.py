@@ -34,6 +34,7 @@ from app.web import (
     assigning,
     calls,
     clarifications,
+    comparison,
     concluding,
     conflicts,
     deadlines,
@@ -49,10 +50,12 @@ from app.web import (
     problems,
     receipts,
     refusals,
+    register,
     releases,
     review,
     site,
     verify,
+    views,
 )
 
 log = logging.getLogger(__name__)
@@ -119,6 +122,9 @@ ROOMS = (
     overview,
     releases,
     files,
+    register,
+    views,
+    comparison,
     review,
     manage,
     desk,

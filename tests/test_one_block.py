@@ -128,9 +128,12 @@ def test_every_answer_has_its_column_as_people_read_it(
     make.attach(db, portal.files, actor, case)
     make.send(db, actor, case, portal.signer)
     make.close(db, call)
-    make.person(db, "jo@rvo.example", staff="reviewer")
+    jo = make.person(db, "jo@rvo.example", staff="reviewer")
     sign_in(client, "jo@rvo.example")
     client.cookies.set("language", "nl")
+    closed = client.get(f"/review/register.csv?call={call.code}").content.decode("utf-8-sig")
+    assert ("Delta compute" in closed, "Compute by the sea" in closed) == (True, False)
+    make.free(db, jo, case)
     lines = client.get(f"/review/register.csv?call={call.code}").content.decode("utf-8-sig")
     (row,) = csv.DictReader(io.StringIO(lines), delimiter=";")
     asked = {

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
 
-from app.models import Call, Conflict, Release, Submission, Version, Withdrawal
+from app.models import Call, Conflict, Entry, Release, Submission, Version, Withdrawal
 
 STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
 EDITORS = frozenset({"owner", "editor"})
@@ -105,6 +105,40 @@ def dossiers(actor: Actor) -> Select[Submission, Version]:
     return found.where(_of_staff(actor))
 
 
+def entries(actor: Actor) -> Select[Entry]:
+    """The same as lines of a register, which is prepared of sealed calls only."""
+    found = select(Entry)
+    if actor.is_staff():
+        return found.where(~is_conflicted(actor))
+    live = exists().where(
+        Release.submission_id == Entry.submission_id,
+        Release.version_id == Entry.version_id,
+        Release.taken_back_at.is_(None),
+    )
+    if actor.kind == "system":
+        return found.where(live)
+    in_scope = select(Call.id).where(Call.code.in_(actor.call_codes if actor.kind == "api_key" else ()))
+    return found.where(Entry.call_id.in_(in_scope), live)
+
+
+def is_conflicted(actor: Actor) -> ColumnElement[bool]:
+    """Whether the actor stated a conflict about an entry of a register."""
+    return Entry.submission_id.in_(_stated(actor, "conflict"))
+
+
+def is_passed(actor: Actor) -> ColumnElement[bool]:
+    """Whether the dossier of an entry of a register is open to the actor: staff have stated that they have no conflict."""
+    if not actor.is_staff():
+        return true()
+    return Entry.submission_id.in_(_stated(actor, "none", "possible"))
+
+
+def _stated(actor: Actor, *levels: str) -> Select[uuid.UUID]:
+    return select(Conflict.submission_id).where(
+        Conflict.person_id == actor.person_id, Conflict.level.in_(levels), Conflict.replaced_at.is_(None)
+    )
+
+
 def _of_staff(actor: Actor) -> ColumnElement[bool]:
     """For staff whatever they stated no conflict about, for others nothing."""
     return ~has_conflict(actor) if actor.is_staff() else Submission.id.is_(None)
@@ -112,18 +146,12 @@ def _of_staff(actor: Actor) -> ColumnElement[bool]:
 
 def has_conflict(actor: Actor) -> ColumnElement[bool]:
     """Whether the actor's own statement about the submission says that they have a conflict."""
-    return Submission.id.in_(_conflicting(actor))
-
-
-def _conflicting(actor: Actor) -> Select[uuid.UUID]:
-    return select(Conflict.submission_id).where(
-        Conflict.person_id == actor.person_id, Conflict.level == "conflict", Conflict.replaced_at.is_(None)
-    )
+    return Submission.id.in_(_stated(actor, "conflict"))
 
 
 def may_know(actor: Actor, submission_id: Any) -> ColumnElement[bool]:
     """Whether a line that tells of a submission, or of none, tells of nothing that the actor has a conflict about."""
-    return or_(submission_id.is_(None), submission_id.not_in(_conflicting(actor)))
+    return or_(submission_id.is_(None), submission_id.not_in(_stated(actor, "conflict")))
 
 
 def exceptional_versions(actor: Actor) -> Select[Submission, Version]:

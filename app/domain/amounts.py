@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from typing import Any
 
 from babel.numbers import NumberFormatError, format_decimal, get_decimal_symbol, get_group_symbol, parse_decimal
@@ -10,6 +11,7 @@ from app.domain.answers import Asks, Unreadable
 from app.infra.i18n import N_
 
 TEN_THOUSAND = 10_000
+SHOWN, CENTS = 4, 2  # places that numbers and money are rounded to when they are shown
 MAX_DIGITS = 18
 NUMBER = re.compile(r"[-+]?[0-9][0-9.,'’ \u00a0\u202f]*")
 
@@ -66,12 +68,38 @@ def _in_range(number: Decimal, question: Asks, language: str) -> Decimal:
     return number
 
 
-def show_number(value: Any, question: Asks, language: str) -> str:
-    return format_decimal(Decimal(str(value)), format="#,##0.####", locale=language)
+def show_number(value: Any, question: Any, language: str) -> str:
+    number = Decimal(str(value))
+    if not number.is_finite():
+        return str(value)
+    whole, _, fraction = f"{_rounded(number, SHOWN):,f}".partition(".")
+    fraction = fraction.rstrip("0")
+    return _marked(f"{whole}.{fraction}" if fraction else whole, language)
 
 
 def show_money(value: Any, question: Asks, language: str) -> str:
-    return "€\u00a0" + format_decimal(Decimal(value), format="#,##0.00", locale=language)
+    return f"€\u00a0{_marked(f'{_rounded(Decimal(value), CENTS):,.2f}', language)}"
+
+
+def show_rounded(kind: str, value: str, language: str) -> str:
+    """A bound as people read it: money without cents where it has none."""
+    shown = show_number(value, None, language)
+    return {"money": f"€\u00a0{shown}", "percent": f"{shown}\u00a0%"}.get(kind, shown)
+
+
+def _rounded(number: Decimal, places: int) -> Decimal:
+    exponent = number.as_tuple().exponent
+    return round(number, places) if isinstance(exponent, int) and -exponent > places else number
+
+
+@cache
+def _marks(language: str) -> dict[int, str]:
+    """From the marks of Python to those of a language. A register shows thousands of numbers: Babel takes too long."""
+    return str.maketrans({",": get_group_symbol(language), ".": get_decimal_symbol(language)})
+
+
+def _marked(text: str, language: str) -> str:
+    return text.translate(_marks(language))
 
 
 def show_percent(value: Any, question: Asks, language: str) -> str:

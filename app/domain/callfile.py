@@ -246,8 +246,20 @@ def _rules(body: Marked, q: Questionnaire) -> Found:
         yield from grammar.expression(rule["check"], everything | bound, line, f"Rule {name}")
     for column in body.get("register", []):
         yield from grammar.expression(column["value"], everything, column.line, f"Register column {column['name']}")
+        yield from _facet(column)
     for step in body["steps"]:
         yield from _conditions(step["questions"], everything)
+
+
+def _facet(column: Marked) -> Found:
+    name, numeric = column["name"], column["kind"] in ("integer", "decimal", "percent", "money")
+    if "ranges" in column and not (numeric and column["ranges"] and _rises(column["ranges"])):
+        yield (
+            column.line,
+            f"Register column {name}: `ranges` are numbers, each greater than the one before, of a column of numbers.",
+        )
+    if column.get("facet") and not (column["kind"] in ("country", "yes_no") or "ranges" in column):
+        yield column.line, f"Register column {name}: a `facet` is of kind country or yes_no, or a number with `ranges`."
 
 
 def _inside(each: str | None, top: dict[str, Question]) -> tuple[Question, ...] | None:

@@ -54,7 +54,7 @@ def of_person(db: Session, person_id: uuid.UUID | None, submission: Submission) 
 def require_stated(db: Session, actor: Actor, submission: Submission) -> None:
     """ConflictNotStated to staff who have not said yet whether they have an interest in the dossier."""
     if actor.is_staff() and live(db, actor, submission) is None:
-        raise ConflictNotStated
+        raise ConflictNotStated(reference=submission.reference)
 
 
 def state(db: Session, actor: Actor, submission: Submission, level: str, reason: str, base_url: str = "") -> Conflict:

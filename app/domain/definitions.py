@@ -38,10 +38,7 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
         uses=body["uses"],
         steps=tuple(_step(s, everybody) for s in body["steps"]),
         rules=tuple(_rule(r, everybody) for r in body.get("rules", [])),
-        register=tuple(
-            RegisterColumn(c["name"], c["label"], c["kind"], c["value"], c.get("sum", False))
-            for c in body.get("register", [])
-        ),
+        register=tuple(_column(c) for c in body.get("register", [])),
         parts=parts.build(body.get("parts", {})),
         review=yardsticks.build(body.get("review", {}), everybody),
         topics=tuple(Option(o["value"], o["label"]) for o in body.get("clarifications", [])),
@@ -51,6 +48,14 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
 def _limit(kind: str, value: str) -> Any:
     """A limit as rules see it; in the file every limit is a text, so that no digit of it is lost."""
     return int(value) if kind == "integer" else kinds.KINDS[kind].to_cel(value)
+
+
+def _column(body: dict[str, Any]) -> RegisterColumn:
+    ranges = tuple(body.get("ranges", []))
+    is_facet = bool(body.get("facet", False) or ranges)
+    return RegisterColumn(
+        body["name"], body["label"], body["kind"], body["value"], body.get("sum", False), is_facet, ranges
+    )
 
 
 def _kinds_of(value: Any, everybody: frozenset[str]) -> frozenset[str]:

@@ -28,13 +28,22 @@ QUESTION = {
 RULE = {
     "name": str, "level": str, "for": list, "each": str, "at": str, "needs": list, "check": str, "message": TEXT,
 }  # fmt: skip
-COLUMN = {"name": str, "label": TEXT, "kind": str, "value": str, "sum": bool}
+COLUMN = {"name": str, "label": TEXT, "kind": str, "value": str, "sum": bool, "facet": bool, "ranges": list}
 RESPONDENT = {"title": TEXT, "hint": TEXT, "open_to": str}
 OPTION = {"value": str, "label": TEXT}
 LIMIT = {"kind": str, "value": str}
 # Which question holds what the desk draws and compares; see parts.py.
 PARTS = {"entities": dict, "sites": dict, "milestones": dict, "funding": dict, "spreads": list}
-ENTITIES = {"list": str, "name": str, "role": str, "lead": str, "country": str, "address": str, "owners": dict}
+ENTITIES = {
+    "list": str,
+    "name": str,
+    "role": str,
+    "lead": str,
+    "country": str,
+    "number": str,
+    "address": str,
+    "owners": dict,
+}
 OWNERS = {"list": str, "name": str, "country": str, "share": str, "votes": str, "via": str}
 SITES = {
     "list": str, "name": str, "country": str, "nuts": str, "latitude": str, "longitude": str, "address": str,
@@ -77,7 +86,22 @@ OPTIONAL = frozenset(
         *PARTS,
         "review",
         *REVIEW,
-        *("role", "lead", "country", "address", "owners", "share", "votes", "via", "nuts", "latitude", "longitude"),
+        *(
+            "facet",
+            "ranges",
+            "role",
+            "lead",
+            "country",
+            "number",
+            "address",
+            "owners",
+            "share",
+            "votes",
+            "via",
+            "nuts",
+            "latitude",
+            "longitude",
+        ),
         *("sort", "ceilings", "share_of"),
     ]
 )
@@ -85,7 +109,7 @@ OPTIONAL = frozenset(
 INNER: dict[str, dict[str, Any]] = {"entities": ENTITIES, "sites": SITES, "milestones": MILESTONES, "funding": FUNDING}
 
 
-NAMES = ("for", "needs", "private", "public", "amounts", "edges", "evidence")
+NAMES = ("for", "needs", "private", "public", "amounts", "edges", "ranges", "evidence")
 
 
 WEIGHT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,2})?")

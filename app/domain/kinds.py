@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from babel.dates import format_date
 from stdnum.eu import vat
 
 from app.domain import amounts, identifiers, texts
 from app.domain.answers import Asks, Unreadable
+from app.infra import times
 from app.infra.i18n import N_, translate
 
 
@@ -109,7 +109,7 @@ def _show_yes_no(value: Any, question: Asks, language: str) -> str:
 
 
 def _show_date(value: Any, question: Asks, language: str) -> str:
-    return format_date(date.fromisoformat(value), format="d MMMM y", locale=language)
+    return times.calendar_day(date.fromisoformat(value), language)
 
 
 def _show_country(value: Any, question: Asks, language: str) -> str:

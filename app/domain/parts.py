@@ -18,13 +18,14 @@ class Owners:
 
 @dataclass(frozen=True)
 class Entities:
-    """The list of organisations taking part; the lead is the one whose `role` is `lead`."""
+    """The list of organisations taking part; the lead is the one whose `role` is `lead`, `number` one in a national register."""
 
     list: str
     name: str
     role: str | None = None
     lead: str | None = None
     country: str | None = None
+    number: str | None = None
     address: str | None = None
     owners: Owners | None = None
 

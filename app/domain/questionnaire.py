@@ -112,13 +112,18 @@ class Rule:
 
 @dataclass(frozen=True)
 class RegisterColumn:
-    """A column of the reviewers' list and of the spreadsheets, computed when a version is accepted."""
+    """A column of the reviewers' list and of the spreadsheets, computed when a version is accepted.
+
+    By a `facet` the list is filtered and counted; numbers by ranges that begin at each of `ranges`.
+    """
 
     name: str
     label: Text
     kind: str
     value: str
     sum: bool
+    facet: bool = False
+    ranges: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Instants as people read them: always with their zone, Brussels first and UTC beside it."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_datetime, get_month_names
 
 from app.infra.i18n import N_, Message
 
@@ -27,28 +28,43 @@ class NotOneInstant(ValueError):
 def brussels(at: datetime, language: str, seconds: bool = False) -> str:
     """`20 June 2027, 17:00 CEST`; the abbreviation is the zone's own at that instant."""
     local = at.astimezone(BRUSSELS)
-    pattern = "d MMMM y, HH:mm:ss" if seconds else "d MMMM y, HH:mm"
-    return f"{format_datetime(local, pattern, locale=language)} {local.tzname()}"
+    return f"{_shown(local, language, seconds)} {local.tzname()}"
 
 
 def day(at: datetime, language: str) -> str:
     """`20 June 2027`, the day in Brussels."""
-    return format_datetime(at.astimezone(BRUSSELS), "d MMMM y", locale=language)
+    return calendar_day(at.astimezone(BRUSSELS), language)
 
 
 def utc(at: datetime, language: str, seconds: bool = False) -> str:
     """`20 June 2027, 15:00 UTC`."""
-    pattern = "d MMMM y, HH:mm:ss" if seconds else "d MMMM y, HH:mm"
-    return f"{format_datetime(at.astimezone(UTC), pattern, locale=language)} UTC"
+    return f"{_shown(at.astimezone(UTC), language, seconds)} UTC"
 
 
 def brussels_and_utc(at: datetime, language: str, seconds: bool = False) -> str:
     """`20 June 2027, 17:00 CEST (15:00 UTC)`; the day in UTC is added where it differs."""
     local, universal = at.astimezone(BRUSSELS), at.astimezone(UTC)
-    pattern = "HH:mm:ss" if seconds else "HH:mm"
-    if local.date() != universal.date():
-        pattern = f"d MMMM y, {pattern}"
-    return f"{brussels(at, language, seconds)} ({format_datetime(universal, pattern, locale=language)} UTC)"
+    other = _clock(universal, seconds) if local.date() == universal.date() else _shown(universal, language, seconds)
+    return f"{brussels(at, language, seconds)} ({other} UTC)"
+
+
+def _shown(at: datetime, language: str, seconds: bool) -> str:
+    return f"{calendar_day(at, language)}, {_clock(at, seconds)}"
+
+
+def calendar_day(at: date, language: str) -> str:
+    """`20 June 2027`, a day as the calendar has it."""
+    return f"{at.day} {_months(language)[at.month]} {at.year}"
+
+
+def _clock(at: datetime, seconds: bool) -> str:
+    return at.strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+@cache
+def _months(language: str) -> dict[int, str]:
+    """The names of months. A register shows hundreds of instants: Babel takes too long for each."""
+    return dict(get_month_names("wide", "format", language))
 
 
 def to_the_end(at: datetime, language: str) -> str:
@@ -72,8 +88,3 @@ def from_brussels(day: date, at: time) -> datetime:
         return first.astimezone(UTC)
     goes_forward = first.astimezone(UTC) > second.astimezone(UTC)
     raise NotOneInstant(Message(SKIPPED if goes_forward else REPEATED, {"time": at.strftime("%H:%M")}))
-
-
-def calendar_day(on: date, language: str) -> str:
-    """`20 June 2027`, a day that is no instant."""
-    return format_date(on, "d MMMM y", locale=language)

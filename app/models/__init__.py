@@ -19,6 +19,7 @@ from app.models.desk import (
 )
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
+from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
@@ -36,19 +37,23 @@ __all__ = [
     "DeadlineChange",
     "Definition",
     "Draft",
+    "Entry",
     "Event",
     "Exemption",
     "Extension",
+    "FacetValue",
     "HandIn",
     "Head",
     "Judgement",
     "Leaf",
+    "Listing",
     "Membership",
     "Mention",
     "Note",
     "Organisation",
     "OutboxMessage",
     "Person",
+    "Place",
     "Progress",
     "Readiness",
     "Receipt",
@@ -65,7 +70,9 @@ __all__ = [
     "Tag",
     "Throttle",
     "Ticket",
+    "Trait",
     "Verdict",
     "Version",
+    "View",
     "Withdrawal",
 ]

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db
-from app.domain import audit, calls, dossiers, exports, figures, geography, overview
+from app.domain import audit, calls, dossiers, figures, geography, overview, spreadsheets
 from app.domain.errors import NotFound
 from app.web import drawing, pages
 from app.web.guards import Reviewer
@@ -49,5 +49,5 @@ def as_csv(request: Request, name: str, actor: Reviewer, db: Db, call: str) -> R
     if picture is None:
         raise NotFound
     audit.record_call(db, actor, "overview.read", chosen.id, format="csv")
-    made = exports.table(picture.headings, (picture.cells(row) for row in picture.rows))
+    made = spreadsheets.table(picture.headings, (picture.cells(row) for row in picture.rows))
     return pages.download(made, "text/csv; charset=utf-8", f"{chosen.code}-{picture.name}.csv")

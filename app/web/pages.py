@@ -257,7 +257,7 @@ def refused(request: Request, refusal: Refused, entries: list[tuple[str, str]] |
         return redirect(refusal.extra.get("sign_in", "/account/sign-in"))
     if refusal.code == ConflictNotStated.code and request.method in ("GET", "HEAD"):
         onward = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""))
-        return redirect(f"/review/{quote(request.path_params['ref'])}/conflict?next={onward}")
+        return redirect(f"/review/{quote(refusal.extra['reference'])}/conflict?next={onward}")
     form: FormData = getattr(request.state, "form", FormData())
     labels: dict[str, str] = getattr(request.state, "labels", {})
     entries = entries or [(labels.get(name, name), value) for name, value in typed(form)]

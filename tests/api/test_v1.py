@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, exports, keys, register, schema, withdrawals
+from app.domain import calls, keys, register, schema, spreadsheets, withdrawals
 from app.domain.access import SYSTEM, Actor
 from app.models import Call
 from tests import make
@@ -159,11 +159,11 @@ def test_a_file_comes_whole_in_ranges_and_only_with_its_dossier(
 def test_spreadsheets_never_run_a_cell(db: Session, closed: Call) -> None:
     staff = Actor(kind="person", staff_role="reviewer")
     query = register.Query(sort="reference", descending=False)
-    lines = b"".join(exports.csv_lines(db, staff, closed, query, "en")).decode("utf-8-sig")
+    lines = b"".join(spreadsheets.csv_lines(db, staff, closed, query, "en")).decode("utf-8-sig")
     titles = [row[1] for row in csv.reader(io.StringIO(lines), delimiter=";")]
     assert "'=Exported" in titles
     out = io.BytesIO()
-    exports.xlsx(db, staff, closed, query, "en", out)
+    spreadsheets.xlsx(db, staff, closed, query, "en", out)
     sheet: Any = openpyxl.load_workbook(io.BytesIO(out.getvalue())).active
     cells = [cell for row in sheet.iter_rows() for cell in row]
     assert {c.data_type for c in cells if c.value == "=Exported"} == {"s"}

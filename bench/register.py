@@ -1,0 +1,334 @@
+"""Register pages and dossiers a second over thousands of sealed submissions, beside a bare keyset query. See README.md."""
+
+import argparse
+import http.client
+import json
+import re
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+from sqlalchemy import text
+
+from app import demo
+from app.domain import accounts, callfile, calls, entries, seals, tokens
+from app.domain.definitions import build
+from app.domain.questionnaire import facts
+from app.drill.stage import NAME, Stage, raised
+
+CLIENTS = 4
+PEOPLE = 200  # organisations to one another's submissions: one each would cost minutes and change nothing
+VARIANTS = 40
+CITIES = ["Delft", "Groningen", "Aachen", "Lille", "Porto", "Gdansk", "Turku", "Graz", "Bilbao", "Trieste"]
+REGIONS = ["NL333", "NL113", "DEA2D", "FRE11", "PT11A", "PL634", "FI1C1", "AT221", "ES213", "ITH44"]
+TOPICS = [
+    "water",
+    "warmte",
+    "language models",
+    "gezondheid",
+    "robots",
+    "weather",
+    "steel",
+    "landbouw",
+    "ports",
+    "chips",
+]
+
+SEED = """
+insert into submission (id, call_id, organisation_id, kind, reference, created_at, created_by)
+  select id, %(call)s, organisation_id, kind, reference, now(), created_by from seeded;
+insert into version (id, submission_id, call_id, number, definition_digest, kind, language, title, is_consented, answers,
+    files, findings, facts, payload_sha256, idempotency_key, submitted_by, received_at)
+  select gen_random_uuid(), s.id, %(call)s, 1, %(digest)s, s.kind, 'en', s.title, s.consented,
+    s.changes || b.answers || s.answers, b.files, s.findings, s.facts, encode(sha256(s.reference::bytea), 'hex'), 'k',
+    s.created_by, now() - s.number * interval '1 second'
+  from seeded s join body b on b.variant = s.variant;
+insert into receipt (version_id, body, jws)
+  select v.id, jsonb_build_object('reference', s.reference, 'organisation',
+    jsonb_build_object('name', s.title, 'country', 'NL')), 'a.b.c'
+  from seeded s join version v on v.submission_id = s.id;
+"""
+
+
+@dataclass
+class Seeded:
+    """One call of so many sealed submissions: some of their references, and how long preparing took."""
+
+    code: str
+    size: int
+    references: list[str]
+    seconds: float
+
+
+def seed(stage: Stage, size: int, chance: Random) -> Seeded:
+    """A sealed call of `size` submissions, written as the owner with the triggers of the window off, then prepared."""
+    code, sample = f"bench-{size}", demo.samples()
+    stage.clone(code)
+    questions = build(callfile.load(demo.CALL))
+    base = {name: value for step in sample["FC"].values() for name, value in step.items()}
+    with psycopg.connect(stage.cluster.superuser_url(NAME)) as db:
+        call, digest = db.execute("select id, definition_digest from call where code = %s", [code]).fetchone() or (0, 0)
+        people = db.execute("select id from person limit 1").fetchone() or (0,)
+        countries = ["NL", "DE", "FR", "PT", "PL", "FI", "AT", "ES", "IT", "BE"]
+        firms = [
+            (db.execute("insert into organisation (name, country) values (%s, %s) returning id", [f"Firm {i} BV", countries[i % 10]]).fetchone() or (0,))[0]
+            for i in range(PEOPLE)
+        ]  # fmt: skip
+        db.execute(
+            "create temp table seeded (id uuid default gen_random_uuid(), number int, organisation_id uuid, kind text, reference text,"
+            " created_by uuid, title text, consented boolean, variant int, changes jsonb, answers jsonb, findings jsonb, facts jsonb)"
+        )
+        db.execute("create temp table body (variant int, answers jsonb, files jsonb)")
+        for variant in range(VARIANTS):
+            said = base | {"summary": " ".join(chance.choices(TOPICS + CITIES, k=60))}
+            files = [
+                {
+                    "question": "proposal",
+                    "name": f"plan-{variant}.pdf",
+                    "sha256": "0" * 64,
+                    "size": 9,
+                    "media_type": "application/pdf",
+                }
+            ]
+            db.execute("insert into body values (%s, %s, %s)", [variant, json.dumps(said), json.dumps(files)])
+        some = [_facts(questions, base, chance) for _ in range(500)]
+        columns = "(number, organisation_id, kind, reference, created_by, title, consented, variant, changes, answers, findings, facts)"
+        with db.cursor() as cursor, cursor.copy(f"copy seeded {columns} from stdin") as copy:
+            for number in range(size):
+                copy.write_row(_line(number, size, firms, people[0], base, some, chance))
+        db.execute("set session_replication_role = replica")
+        for statement in SEED.split(";\n"):
+            if statement.strip():
+                db.execute(statement, {"call": call, "digest": digest})
+        db.execute("set session_replication_role = origin")
+        db.execute("update call set closes_at = clock_timestamp() where id = %s", [call])
+    with stage.opened() as db:
+        seals.seal(db, calls.by_code(db, code), stage.signer, seals.Setting(stage.url, None))
+    started, done = time.perf_counter(), False
+    while not done:
+        with stage.opened() as db:
+            done = entries.prepare(db, calls.by_code(db, code))
+    seconds = time.perf_counter() - started
+    with psycopg.connect(stage.cluster.superuser_url(NAME), autocommit=True) as db:
+        db.execute("vacuum analyze")
+        found = db.execute("select reference from entry where call_id = %s limit 400", [call]).fetchall()
+    return Seeded(code, size, [row[0] for row in found], seconds)
+
+
+def _facts(questions: Any, base: dict[str, Any], chance: Random) -> dict[str, Any]:
+    made = facts(questions, "FC", base)
+    return made | {
+        "lead": f"{chance.choice(CITIES)} Compute {chance.randrange(999)}",
+        "lead_country": chance.choice(["NL", "DE", "FR", "PL"]),
+        "site_country": chance.choice(["NL", "DE", "FR", "PL", "PT", "FI", "AT"]),
+        "it_load_mw": str(chance.randrange(10, 900)),
+        "h100": str(chance.randrange(1000, 400000)),
+        "capex": f"{chance.randrange(10**8, 7 * 10**9)}.00",
+    }
+
+
+def _line(
+    number: int, size: int, firms: list[Any], person: Any, base: dict[str, Any], some: list[Any], chance: Random
+) -> list[Any]:
+    city = chance.randrange(len(CITIES))
+    member = base["members"][0] | {"legal_name": f"Member {number % (size // 2 + 1)}", "lei": None, "vat_id": None}
+    member |= {"euid": None, "pic": None, "national_reg_no": str(number % (size * 3 // 4 + 1))}
+    site = base["sites"][0] | {
+        "nuts3": REGIONS[city],
+        "latitude": f"{40 + chance.random() * 20:.4f}",
+        "longitude": f"{chance.random() * 20:.4f}",
+        "address": f"Road {number}, {CITIES[city]}",
+    }
+    shown = chance.choice(some)
+    warnings = [{"code": "capex_usual", "path": "capex_total", "reason": "So."}] if number % 3 == 0 else []
+    kind = "OO" if number % 5 == 0 else "FC"
+    return [
+        number, chance.choice(firms), kind, f"{size:06d}{number:06d}", person, f"Project {number} in {CITIES[city]}",
+        number % 4 > 0, number % VARIANTS, "{}",
+        json.dumps({"members": [member], "sites": [site], "title": f"Project {number}"}), json.dumps(warnings), json.dumps(shown),
+    ]  # fmt: skip
+
+
+def reviewer(stage: Stage) -> str:
+    """The cookie of a signed-in reviewer."""
+    with stage.opened() as db:
+        accounts.invite_staff(db, "bench@rvo.example", "reviewer", name="Bench")
+        db.execute(text("update person set email_verified_at = now() where email = 'bench@rvo.example'"))
+        db.execute(
+            text(
+                "insert into sign_in (token_hash, person_id, csrf_token, user_agent, last_seen_at, expires_at) select :hash, id, 't', 'bench',"
+                " now(), now() + interval '12 hours' from person where email = 'bench@rvo.example'"
+            ),
+            {"hash": tokens.hashed("bench")},
+        )
+    return "eoi=bench"
+
+
+def state_freedom(stage: Stage, made: Seeded) -> None:
+    """The reviewer has no conflict about the dossiers that are opened."""
+    with stage.opened() as db:
+        db.execute(
+            text(
+                "insert into conflict (submission_id, person_id, level, reason) select e.submission_id, p.id, 'none', ''"
+                " from entry e, person p where e.reference = any(:given) and p.email = 'bench@rvo.example'"
+            ),
+            {"given": made.references},
+        )
+
+
+def ask(url: str, cookie: str, paths: list[str]) -> list[float]:
+    """Seconds that each page took over one connection; every answer must be a page."""
+    host = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=120)
+    took = []
+    for path in paths:
+        started = time.perf_counter()
+        connection.request("GET", path, headers={"Cookie": cookie})
+        answer = connection.getresponse()
+        body = answer.read()
+        took.append(time.perf_counter() - started)
+        if answer.status != 200:
+            raise SystemExit(f"{path}: {answer.status} {body[:500]!r} {answer.getheader('location')}")
+    return took
+
+
+def rate(url: str, cookie: str, paths: list[str]) -> float:
+    """Pages a second by several clients at once."""
+    threads = [threading.Thread(target=ask, args=(url, cookie, paths[i::CLIENTS])) for i in range(CLIENTS)]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(paths) / (time.perf_counter() - started)
+
+
+def paths_of(made: Seeded, chance: Random) -> dict[str, list[str]]:
+    """What is asked for, by name: different pages, filters and words each time."""
+    at = f"/review?call={made.code}"
+    sorts = ["received_at", "title", "fact.capex", "fact.it_load_mw", "organisation", "reference"]
+
+    def page() -> str:
+        return f"{at}&sort={chance.choice(sorts)}&order={chance.choice(['asc', 'desc'])}&after={chance.randrange(made.size - 50)}"
+
+    def narrowed() -> str:
+        country = chance.choice(["NL", "DE", "FR", "PL"])
+        return f"{page()}&kind=FC&fact.site_country={country}".replace("&after=", "&x=")
+
+    def facets() -> str:
+        return f"{narrowed()}&fact.capex={chance.randrange(4)}&fact.it_load_mw={chance.randrange(5)}&warning=capex_usual&is_consented=yes"
+
+    number = 100
+    return {
+        "register": [page() for _ in range(number)],
+        "filtered": [narrowed() for _ in range(number)],
+        "facets": [facets() for _ in range(number)],
+        "search, rare": [f"{at}&search=Road+{chance.randrange(made.size)}" for _ in range(number)],
+        "search, common": [f"{at}&search={urllib.parse.quote(chance.choice(TOPICS))}" for _ in range(number)],
+        "dossier": [f"/review/{chance.choice(made.references)}" for _ in range(number)],
+    }
+
+
+BARE = """
+\\set spot random(1, :most)
+select e.* from place p join entry e on e.call_id = p.call_id and e.position = p.position
+  where p.call_id = ':call' and p.name = 'received_at' and p.down > :spot order by p.down limit 50;
+"""
+PLANS = {
+    "a page, by capital": "select e.reference from place p join entry e on e.call_id = p.call_id and e.position = p.position"
+    " where p.call_id = '{call}' and p.name = 'fact.capex' and p.down > 500 and e.submission_id not in (select submission_id from"
+    " conflict where person_id = '{person}' and level = 'conflict' and replaced_at is null) order by p.down limit 51",
+    "a filtered page": "select e.reference from place p join entry e on e.call_id = p.call_id and e.position = p.position"
+    " where p.call_id = '{call}' and p.name = 'fact.capex' and p.down > 500 and e.labels && array['kind=FC'] and"
+    " e.labels && array['fact.site_country=NL'] order by p.down limit 51",
+    "a search": "select position from entry where call_id = '{call}' and words @@ ((websearch_to_tsquery('simple', 'road 77')"
+    " || websearch_to_tsquery('dutch', 'road 77') || websearch_to_tsquery('english', 'road 77')) && '''call:{hex}'''::tsquery) limit 1001",
+    "what is shared": "select e.reference from trait t join entry e on e.call_id = t.call_id and e.position = t.position"
+    " where t.call_id = '{call}' and t.sort = 'name' and t.key = 'member 7' order by e.reference limit 100",
+    "sets of facets": "select name, value, bits from facet_value where call_id = '{call}'",
+}
+
+
+def bare(stage: Stage, folder: Path, made: Seeded) -> float:
+    """Pages a second of a bare keyset query over the same rows, by pgbench."""
+    with stage.opened() as db:
+        call = calls.by_code(db, made.code).id
+    script = folder / "bare.sql"
+    script.write_text(BARE.replace(":most", str(made.size - 50)).replace(":call", str(call)))
+    pgbench = str(Path(stage.cluster.programs.path("pgbench")))
+    command = [
+        pgbench,
+        "-n",
+        "-c",
+        str(CLIENTS),
+        "-j",
+        "2",
+        "-T",
+        "5",
+        "-f",
+        str(script),
+        stage.cluster.superuser_url(NAME),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return next(float(line.split()[2]) for line in done.stdout.splitlines() if line.startswith("tps"))
+
+
+def plans(stage: Stage, made: Seeded) -> None:
+    """How the database finds its rows."""
+    with stage.opened() as db:
+        call = calls.by_code(db, made.code).id
+        person = db.execute(text("select id from person where email = 'bench@rvo.example'")).scalar_one()
+        for name, query in PLANS.items():
+            words = query.format(call=call, person=person, hex=call.hex)
+            lines = db.execute(
+                text(f"explain (analyze, costs off, timing off, summary on) {words}").execution_options(
+                    no_parameters=True
+                )
+            ).scalars()
+            print(f"\n{name}:")
+            print("\n".join(f"  {line}" for line in lines if not re.search(r"Buffers|Planning:|Memory", line)))
+
+
+def main() -> None:
+    """Run it and print the figures; exit code 1 when an aim is missed."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--sizes", default="1000,10000", help="add 100000 for a run of some minutes")
+    options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--seed", default="register")
+    given = options.parse_args()
+    chance, medians = Random(given.seed), {}  # type: ignore[var-annotated]
+    with tempfile.TemporaryDirectory() as name, raised(Path(name), given.workers) as stage:
+        cookie = reviewer(stage)
+        for size in map(int, given.sizes.split(",")):
+            made = seed(stage, size, chance)
+            state_freedom(stage, made)
+            asked = paths_of(made, chance)
+            for paths in asked.values():  # each worker reads the sets once
+                rate(stage.url, cookie, paths[:8])
+            print(f"\n{size} submissions, prepared in {made.seconds:.1f} s")
+            for kind, paths in asked.items():
+                took = sorted(ask(stage.url, cookie, paths))
+                p50, p95 = statistics.median(took) * 1000, took[int(len(took) * 0.95)] * 1000
+                medians[size, kind] = p50
+                print(
+                    f"  {kind:<16} p50 {p50:6.1f} ms   p95 {p95:6.1f} ms   {rate(stage.url, cookie, paths * 2):6.0f}/s",
+                    flush=True,
+                )
+            print(f"  bare keyset query {bare(stage, Path(name), made):.0f}/s")
+        plans(stage, made)
+    sizes = sorted({size for size, _ in medians})
+    print(f"\nFrom {sizes[0]} to {sizes[-1]} submissions, p50 grows by a factor of:")
+    for kind in asked:
+        print(f"  {kind:<16} {medians[sizes[-1], kind] / medians[sizes[0], kind]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
