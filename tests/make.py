@@ -126,6 +126,33 @@ def close(db: Session, call: Call) -> None:
     db.expire(call)
 
 
+def number(db: Session) -> None:
+    """What a commit does at its end: the entries of the feed get their numbers."""
+    db.flush()
+    db.execute(text("set constraints all immediate"))
+    db.execute(text("set constraints all deferred"))
+
+
+def release(db: Session, case: Submission) -> None:
+    """Give a sealed submission to EuroHPC."""
+    db.execute(
+        text(
+            "insert into release (submission_id, version_id) select submission_id, version_id from leaf where submission_id = :s"
+        ),
+        {"s": case.id},
+    )
+
+
+def take_back(db: Session, case: Submission) -> None:
+    """Take it back."""
+    db.execute(
+        text(
+            "update release set taken_back_at = now(), reason = 'So.' where submission_id = :s and taken_back_at is null"
+        ),
+        {"s": case.id},
+    )
+
+
 def person(db: Session, email: str = "lead@firm.example", name: str = "Lee Lead", staff: str | None = None) -> Actor:
     """A person who has signed in once."""
     found = accounts.find_person(db, email)

@@ -18,6 +18,7 @@ from app.models.desk import (
     Verdict,
 )
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
+from app.models.feed import Delivery, Entry, Epoch, Feed, Turn
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
@@ -35,10 +36,14 @@ __all__ = [
     "Conflict",
     "DeadlineChange",
     "Definition",
+    "Delivery",
     "Draft",
+    "Entry",
+    "Epoch",
     "Event",
     "Exemption",
     "Extension",
+    "Feed",
     "HandIn",
     "Head",
     "Judgement",
@@ -65,6 +70,7 @@ __all__ = [
     "Tag",
     "Throttle",
     "Ticket",
+    "Turn",
     "Verdict",
     "Version",
     "Withdrawal",
