@@ -110,8 +110,8 @@ INVARIANTS: dict[str, str] = {
           left join release r on r.submission_id = s.submission_id and r.taken_back_at is null
           left join lateral (select kind, release_id from entry e where e.submission_id = s.submission_id
             order by e.number desc limit 1) e on true
-        where e.kind is null or (e.kind = 'withdrawn') <> (r.id is null)
-           or r.id is not null and e.release_id <> r.id""",
+        where (e.kind is null or (e.kind = 'withdrawn') <> (r.id is null) or r.id is not null and e.release_id <> r.id)
+          and not exists (select from turn)  -- this very transaction's, until it commits""",
     "The audit trail is one chain without a gap (position).": """
         select position from (
           select position, chain, commitment, lag(position, 1, 0::bigint) over (order by position) as before,

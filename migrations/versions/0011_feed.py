@@ -106,7 +106,7 @@ insert into entry (call_id, number, kind, submission_id, version_id, release_id,
       union all select 'withdrawn', r.taken_back_at where r.taken_back_at is not null) done on true;
 insert into feed (call_id, last) select call_id, max(number) from entry group by call_id;
 
-grant select on feed, entry, epoch, delivery to eoi_app;
+grant select on feed, entry, epoch, turn, delivery to eoi_app;
 grant insert on delivery to eoi_app;
 revoke all on function take_turns(), number_turns(), guard_delivery() from public;
 """

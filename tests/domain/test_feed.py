@@ -73,7 +73,7 @@ def test_what_was_taken_back_and_not_committed_never_was(db: Session, signer: Si
 
 
 def test_the_serving_role_can_neither_write_entries_nor_move_the_counter(db: Session, signer: Signer) -> None:
-    call, (case, *_) = closed(db, signer)
+    closed(db, signer)
     for attack in (
         "insert into entry select call_id, 99, kind, submission_id, version_id, release_id, at from entry limit 1",
         "update feed set last = 0",
@@ -144,7 +144,7 @@ def test_who_holds_all_that_was_released_can_show_it_and_who_does_not_is_told(db
 
 
 def test_a_list_of_leaves_that_was_changed_is_noticed(db: Session, signer: Signer) -> None:
-    call, (case, *_) = closed(db, signer)
+    call, _ = closed(db, signer)
     held, jwks = held_of(db, call), signer.jwks()
 
     def judged(change: Any) -> list[str]:
