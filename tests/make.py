@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pikepdf
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import (
@@ -36,7 +36,7 @@ from app.domain.errors import CallClosed
 from app.infra import times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
-from app.models import Call, Clarification, Organisation, Person, Seal, Submission, Version
+from app.models import Call, Clarification, Leaf, Organisation, Person, Release, Seal, Submission, Version
 
 HERE = Path(__file__).parent
 ISSUER = "http://testserver"
@@ -134,23 +134,20 @@ def number(db: Session) -> None:
 
 
 def release(db: Session, case: Submission) -> None:
-    """Give a sealed submission to EuroHPC."""
-    db.execute(
-        text(
-            "insert into release (submission_id, version_id) select submission_id, version_id from leaf where submission_id = :s"
-        ),
-        {"s": case.id},
-    )
+    """A coordinator gives a sealed submission to EuroHPC."""
+    version = select(Leaf.version_id).where(Leaf.submission_id == case.id).scalar_subquery()
+    db.execute(insert(Release).values(submission_id=case.id, version_id=version, released_by=_coordinator(db)))
 
 
 def take_back(db: Session, case: Submission) -> None:
-    """Take it back."""
-    db.execute(
-        text(
-            "update release set taken_back_at = now(), reason = 'So.' where submission_id = :s and taken_back_at is null"
-        ),
-        {"s": case.id},
-    )
+    """And takes it back."""
+    live = Release.submission_id == case.id, Release.taken_back_at.is_(None)
+    said = {"taken_back_at": func.now(), "taken_back_by": _coordinator(db), "reason": "So."}
+    db.execute(update(Release).where(*live).values(**said).execution_options(synchronize_session=False))
+
+
+def _coordinator(db: Session) -> Any:
+    return person(db, "releases@rvo.example", staff="coordinator").person_id
 
 
 def person(db: Session, email: str = "lead@firm.example", name: str = "Lee Lead", staff: str | None = None) -> Actor:

@@ -123,7 +123,7 @@ def held_of(db: Session, call: Call) -> Held:
 
 
 def test_who_holds_all_that_was_released_can_show_it_and_who_does_not_is_told(db: Session, signer: Signer) -> None:
-    call, (gone, kept, other) = closed(db, signer)
+    call, (gone, kept, _) = closed(db, signer)
     make.take_back(db, gone)
     make.number(db)
     document, held, jwks = completeness.document(db, call), held_of(db, call), signer.jwks()
