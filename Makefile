@@ -19,8 +19,8 @@ test: $(STAMPS)/test $(STAMPS)/assets $(STAMPS)/locales check ## every check and
 	@CHROMIUM="$$($(BIN)/python tools/browser.py)" && export CHROMIUM && echo "Testing with $$CHROMIUM" && $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMPS)/test ## format, lint, types and imports
-	$(BIN)/ruff format --check -q app tests migrations bench tools docs
-	$(BIN)/ruff check -q app tests migrations bench tools docs
+	$(BIN)/ruff format --check -q app clients tests migrations bench tools docs
+	$(BIN)/ruff check -q app clients tests migrations bench tools docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

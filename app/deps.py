@@ -16,6 +16,7 @@ from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
 from app.infra import database
+from app.infra.bell import Bell
 from app.infra.files import FileStore
 from app.infra.mailer import Mailer
 from app.infra.signing import Signer
@@ -42,6 +43,10 @@ class Portal:
     watch: Watch = field(default_factory=Watch)
     waiting: int = 0
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
+    bell: Bell = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bell = Bell(self.engine.url)
 
     @classmethod
     def opened(cls, settings: Settings, url: str) -> "Portal":

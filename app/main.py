@@ -165,7 +165,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watchman.start()
     gc.collect()
     gc.freeze()  # what is there for good is not looked through again and again
+    await app.state.portal.bell.start()
     yield
+    await app.state.portal.bell.stop()
     await run_in_threadpool(background.stop)
     await run_in_threadpool(watchman.stop)
 

@@ -4,6 +4,8 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable
+from types import FrameType
 
 from fastapi import FastAPI
 
@@ -19,4 +21,20 @@ def worker() -> FastAPI:
     if sys.platform == "linux" and os.environ.get("EOI_PARENT") == str(os.getppid()):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     settings = Settings.from_env(os.environ, demo=os.environ.get("DEMO") == "1")
-    return create_app(Portal.opened(settings, settings.database_url or ""))
+    portal = Portal.opened(settings, settings.database_url or "")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        _before(number, portal.bell.silence)
+    return create_app(portal)
+
+
+def _before(number: signal.Signals, act: Callable[[], None]) -> None:
+    """Do something when told to end, and then what would have been done: who waits for news is let go at once."""
+    told = signal.getsignal(number)
+
+    def handle(given: int, frame: FrameType | None) -> None:
+        act()
+        if callable(told):
+            told(given, frame)
+
+    if callable(told):
+        signal.signal(number, handle)

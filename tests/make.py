@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pikepdf
-from sqlalchemy import event, func, select, text, update
+from sqlalchemy import event, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from app.domain import (
@@ -42,7 +42,7 @@ from app.domain.errors import CallClosed
 from app.infra import times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
-from app.models import Call, Clarification, Organisation, Person, Seal, Submission, Version
+from app.models import Call, Clarification, Leaf, Organisation, Person, Release, Seal, Submission, Version
 
 HERE = Path(__file__).parent
 ISSUER = "http://testserver"
@@ -130,6 +130,30 @@ def close(db: Session, call: Call) -> None:
     move_deadline(db, call, 0)
     db.execute(select(func.seal_call(call.id)))
     db.expire(call)
+
+
+def number(db: Session) -> None:
+    """What a commit does at its end: the entries of the feed get their numbers."""
+    db.flush()
+    db.execute(text("set constraints all immediate"))
+    db.execute(text("set constraints all deferred"))
+
+
+def release(db: Session, case: Submission) -> None:
+    """A coordinator gives a sealed submission to EuroHPC."""
+    version = select(Leaf.version_id).where(Leaf.submission_id == case.id).scalar_subquery()
+    db.execute(insert(Release).values(submission_id=case.id, version_id=version, released_by=_coordinator(db)))
+
+
+def take_back(db: Session, case: Submission) -> None:
+    """And takes it back."""
+    live = Release.submission_id == case.id, Release.taken_back_at.is_(None)
+    said = {"taken_back_at": func.now(), "taken_back_by": _coordinator(db), "reason": "So."}
+    db.execute(update(Release).where(*live).values(**said).execution_options(synchronize_session=False))
+
+
+def _coordinator(db: Session) -> Any:
+    return person(db, "releases@rvo.example", staff="coordinator").person_id
 
 
 def person(db: Session, email: str = "lead@firm.example", name: str = "Lee Lead", staff: str | None = None) -> Actor:

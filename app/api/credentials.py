@@ -80,9 +80,11 @@ def _network(request: Request) -> str:
 
 read_submissions = Machine("submissions:read")
 read_attachments = Machine("attachments:read")
-GUARDS = (anyone, counted, read_submissions, read_attachments)
+write_deliveries = Machine("deliveries:write")
+GUARDS = (anyone, counted, read_submissions, read_attachments, write_deliveries)
 
 Anyone = Annotated[Actor, Depends(anyone)]
 Counted = Annotated[Actor, Depends(counted)]
 Reader = Annotated[Actor, Depends(read_submissions)]
 FileReader = Annotated[Actor, Depends(read_attachments)]
+Deliverer = Annotated[Actor, Depends(write_deliveries)]

@@ -21,7 +21,9 @@ MEDIA_TYPE = "application/problem+json"
 DOCS = "/api/v1/docs"
 TITLES = {
     "call_not_closed": "The call has not closed yet",
+    "cursor_expired": "The database was restored since",
     "cursor_invalid": "Not a cursor of this list",
+    "digest_mismatch": "What you have is not what was released",
     "insufficient_scope": "The key does not cover this",
     "internal_error": "Something went wrong here",
     "invalid": "A parameter or the body is not as described",
@@ -35,7 +37,9 @@ TITLES = {
 }
 MEANINGS = {
     "call_not_closed": "Content is sealed until the cutoff. `releases_at` and `Retry-After` say when to come back.",
+    "cursor_expired": "The database came back from a backup. Read the feed again without `after`; repeated entries do no harm.",
     "cursor_invalid": "Use `next` as it was given, or leave the cursor out to start again.",
+    "digest_mismatch": "`wrong` names the digests that do not fit. Fetch the submission again; RVO sees that this happened.",
     "insufficient_scope": "The key lacks the scope named in `scope`. Ask RVO for a key that has it.",
     "internal_error": "A fault of the portal. Try again; tell RVO the `request_id` if it stays.",
     "invalid": "`errors` names each parameter or member with what is wrong.",
@@ -55,14 +59,6 @@ class Malformed(Refused):
     status = 400
     code = "malformed"
     msgid = N_("The body of the request is not a JSON document in UTF-8.")
-
-
-class CursorInvalid(Refused):
-    """A cursor that this list never handed out."""
-
-    status = 400
-    code = "cursor_invalid"
-    msgid = N_("This is not a cursor of this list. Start again without one.")
 
 
 class ScopeMissing(Refused):

@@ -63,7 +63,7 @@ class Call(Strict):
     last_received_at: Instant | None = Field(description="When the last version came in; null while there is none.")
     now: Instant = Field(description="The portal's clock when this was made.")
     links: dict[str, str] = Field(
-        description="Where to go on: `schema`, `submissions`, `export`.",
+        description="Where to go on: `schema`, `submissions`, `export`, `feed`.",
         examples=[{"submissions": "/api/v1/calls/aigf-eoi/submissions"}],
     )
 
@@ -215,7 +215,7 @@ class Verdict(Strict):
 
 
 class Problem(BaseModel):
-    """RFC 9457. Members beside these depend on the code: `releases_at`, `retry_after`, `scope`, `errors`, `size`."""
+    """RFC 9457. Members beside these depend on the code: `releases_at`, `retry_after`, `scope`, `wrong`, `errors`, `size`."""
 
     type: str = Field(description="A page about this kind of problem.", examples=["/api/v1/docs#call_not_closed"])
     title: str
@@ -226,6 +226,7 @@ class Problem(BaseModel):
     releases_at: datetime | None = Field(default=None, description="With `call_not_closed`: when content is released.")
     retry_after: int | None = Field(default=None, description="Seconds to wait.")
     scope: str | None = Field(default=None, description="With `insufficient_scope`: the scope that is missing.")
+    wrong: list[str] | None = Field(default=None, description="With `digest_mismatch`: the digests that do not fit.")
     errors: list[dict[str, str]] | None = Field(
         default=None, description="With `invalid`: what is wrong, each with its place."
     )

@@ -12,50 +12,23 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api import problems, schemas, sealed
+from app.api import described, feed, problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Reader
+from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
 from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals
 from app.domain.access import Actor
 from app.domain.errors import NotFound
+from app.domain.feed import CursorInvalid
 from app.infra import times
 from app.infra.documents import SORTS
 from app.infra.times import BRUSSELS
 from app.models import Call
 
-Code = Annotated[str, Path(max_length=62, examples=["aigf-eoi"])]
-Ref = Annotated[str, Path(max_length=20, examples=["0KQ3V-9XM2T-7RWC"])]
-
 MAX_PAGE = 200
-PROBLEM: dict[str, Any] = {"model": schemas.Problem, "content": {problems.MEDIA_TYPE: {}}}
-
-
-def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problem documents that a route may answer with."""
-    meaning = {
-        400: "The request is malformed.",
-        401: "No valid key was given.",
-        403: "The key lacks the scope, or the call has not closed (`releases_at`).",
-        404: "Not there, or not for this key.",
-        416: "The range lies outside the file.",
-        422: "A parameter or the body is not as described.",
-        429: "Too many requests: wait `Retry-After` seconds.",
-    }
-    return {status: PROBLEM | {"description": meaning[status]} for status in statuses}
-
-
-KEYED = refusals(400, 401, 403, 404, 422, 429)
-UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what `If-None-Match` names."}}
 BYTES: dict[str, Any] = {"content": {media_type: {} for media_type in sorted({sort for sort, _ in SORTS.values()})}}
 RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 router = APIRouter()
-
-
-def _call(db: Db, actor: Actor, code: str) -> Call:
-    """A call that the key is for; any other is not there."""
-    if code not in actor.call_codes:
-        raise NotFound
-    return calls.by_code(db, code)
 
 
 def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
@@ -76,6 +49,7 @@ def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
             "schema": f"{here}/schema.json?kind=FC",
             "submissions": f"{here}/submissions",
             "export": f"{here}/export.ndjson",
+            "feed": f"{here}/feed",
         },
     }
 
@@ -111,14 +85,14 @@ def list_calls(actor: Reader, db: Db) -> dict[str, Any]:
 @router.get("/calls/{code}", response_model=schemas.Call, tags=["calls"], responses=KEYED)
 def show_call(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """One call: window, zone, state, counts, digest of its definition."""
-    call = _call(db, actor, code)
+    call = described.call_of(db, actor, code)
     return _shown(call, oversight.tallies(db, [call])[call.id], calls.clock(db))
 
 
 @router.get("/calls/{code}/schema.json", tags=["calls"], responses=KEYED)
 def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> dict[str, Any]:
     """JSON Schema (2020-12) of the answers of one kind of respondent: MS, FC or OO."""
-    questions = calls.questions(_call(db, actor, code))
+    questions = calls.questions(described.call_of(db, actor, code))
     if kind not in questions.respondents:
         raise NotFound
     return schema.json_schema(questions, kind)
@@ -135,10 +109,10 @@ def list_submissions(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Submissions a page.")] = 100,
 ) -> dict[str, Any]:
     """What was submitted, consented to and not withdrawn, a page at a time, in order of reference. After the cutoff only."""
-    call = _call(db, actor, code)
+    call = described.call_of(db, actor, code)
     dossiers.require_closed(db, call)
     if cursor and not all(c.isalnum() or c == "-" for c in cursor):
-        raise problems.CursorInvalid
+        raise CursorInvalid
     found = dossiers.page(db, actor, call, limit + 1, cursor)
     following = None
     if len(found) > limit:
@@ -239,7 +213,7 @@ class Ranged(FileResponse):
 )
 def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
     """Every submission, a line each, streamed; the last line is the manifest with count and SHA-256 of the lines before."""
-    call = _call(db, actor, code)
+    call = described.call_of(db, actor, code)
     dossiers.require_closed(db, call)
     exports.record(db, actor, call, "ndjson")
 
@@ -253,7 +227,7 @@ def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
 @router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED)
 def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """The signed seal of a call with the leaves of its tree, the same as on the public page."""
-    return seals.document(db, _call(db, actor, code))
+    return seals.document(db, described.call_of(db, actor, code))
 
 
 @router.get("/submissions/{ref}/proof", response_model=sealed.Proof, tags=["proof"], responses=KEYED)
@@ -281,15 +255,16 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(router)
+    api.include_router(feed.router)
     problems.install(api)
     api.state.meanings = problems.MEANINGS
 
-    def described() -> dict[str, Any]:
+    def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
             made = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
             made["servers"] = [{"url": "/api/v1"}]
             api.openapi_schema = made
         return api.openapi_schema
 
-    api.openapi = described  # type: ignore[method-assign]
+    api.openapi = openapi  # type: ignore[method-assign]
     return api

@@ -99,6 +99,19 @@ INVARIANTS: dict[str, str] = {
            order by d.confirmed_at desc limit 1),
           (select (e.detail ->> 'closes_at')::timestamptz from event e
            where e.name = 'call.published' and e.detail ->> 'code' = c.code order by e.id limit 1), c.closes_at)""",
+    "The entries of a feed are numbered from 1 without gaps, in the order of their instants.": """
+        select call_id, number from (
+          select e.call_id, e.number, e.at, row_number() over w as due, lag(e.at) over w as before,
+            count(*) over (partition by e.call_id) as entries, f.last
+          from feed_entry e left join feed f on f.call_id = e.call_id window w as (partition by e.call_id order by e.number)) n
+        where number <> due or at < before or last is distinct from entries""",
+    "The last entry of a submission tells whether it is released, and which release that is.": """
+        select s.submission_id from (select distinct submission_id from release) s
+          left join release r on r.submission_id = s.submission_id and r.taken_back_at is null
+          left join lateral (select kind, release_id from feed_entry e where e.submission_id = s.submission_id
+            order by e.number desc limit 1) e on true
+        where (e.kind is null or (e.kind = 'withdrawn') <> (r.id is null) or r.id is not null and e.release_id <> r.id)
+          and not exists (select from turn)  -- this very transaction's, until it commits""",
     "The audit trail is one chain without a gap (position).": """
         select position from (
           select position, chain, commitment, lag(position, 1, 0::bigint) over (order by position) as before,

@@ -18,6 +18,7 @@ from app.models.desk import (
     Verdict,
 )
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
+from app.models.feed import Delivery, Epoch, Feed, FeedEntry, Turn
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.reviews import Conclusion, Conflict, Release
@@ -36,12 +37,16 @@ __all__ = [
     "Conflict",
     "DeadlineChange",
     "Definition",
+    "Delivery",
     "Draft",
     "Entry",
+    "Epoch",
     "Event",
     "Exemption",
     "Extension",
     "FacetValue",
+    "Feed",
+    "FeedEntry",
     "HandIn",
     "Head",
     "Judgement",
@@ -71,6 +76,7 @@ __all__ = [
     "Throttle",
     "Ticket",
     "Trait",
+    "Turn",
     "Verdict",
     "Version",
     "View",
