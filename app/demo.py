@@ -45,10 +45,7 @@ def prepare(portal: Portal, owner_url: str) -> None:
     with portal.sessions.begin() as db:
         _fill(portal, db, calls.by_code(db, REHEARSAL))
     _close(owner_url, REHEARSAL)
-    with portal.sessions.begin() as db:
-        key = keys.issue(
-            db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL, *OTHERS], ["submissions:read", "attachments:read"]
-        )[1]
+    key = _issue(owner_url, [code, REHEARSAL])
     handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(key)
@@ -88,6 +85,15 @@ def _close(owner_url: str, code: str) -> None:
     with database.sessions(engine).begin() as db:
         db.execute(text("update call set closes_at = clock_timestamp() where code = :code"), {"code": code})
     engine.dispose()
+
+
+def _issue(owner_url: str, codes: list[str]) -> str:
+    """A key for the demonstration's own machine, as its operator."""
+    engine = database.engine(owner_url)
+    with database.sessions(engine).begin() as db:
+        text_of_key = keys.issue(db, SYSTEM, "EuroHPC (demonstration)", codes, list(keys.SCOPES))[1]
+    engine.dispose()
+    return text_of_key
 
 
 def samples() -> dict[str, Any]:

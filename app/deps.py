@@ -14,6 +14,7 @@ from app.domain import sign_ins
 from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
+from app.domain.usage import Meter
 from app.infra import database
 from app.infra.files import FileStore
 from app.infra.mailer import Mailer
@@ -27,7 +28,8 @@ CLOCKS_AGREE = timedelta(seconds=30)
 class Portal:
     """What one server process holds open. `clock_offset` is the database's clock minus this host's.
 
-    `watch` and `presses` hold what the process saw and could not write down while the database was away.
+    `watch` and `presses` hold what the process saw and could not write down while the database was away; `meter` what keys
+    asked for within the last second.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Portal:
     mailer: Mailer
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
+    meter: Meter = field(default_factory=Meter)
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
 
     @classmethod

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from app.api.problems import problem
 from app.api.v1 import create_api
 from app.background import Background
+from app.courier import Courier
 from app.deps import Portal
 from app.domain import audit
 from app.domain.errors import CrossSite, Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
@@ -32,6 +33,7 @@ from app.web import (
     deadlines,
     desk,
     earlier,
+    keys,
     ledger,
     manage,
     pages,
@@ -41,6 +43,7 @@ from app.web import (
     review,
     site,
     verify,
+    webhooks,
 )
 
 log = logging.getLogger(__name__)
@@ -102,6 +105,8 @@ def create_app(portal: Portal) -> FastAPI:
         conflicts,
         review,
         manage,
+        keys,
+        webhooks,
         desk,
         deadlines,
         account,
@@ -127,10 +132,13 @@ def create_app(portal: Portal) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    background, watchman = Background(app.state.portal), Watchman(app.state.portal)
+    portal: Portal = app.state.portal
+    background, watchman, courier = Background(portal), Watchman(portal), Courier(portal)
     background.start()
     watchman.start()
+    courier.start()
     yield
+    await run_in_threadpool(courier.stop)
     await run_in_threadpool(background.stop)
     await run_in_threadpool(watchman.stop)
 

@@ -1,15 +1,18 @@
 """Tables: columns, named constraints, relationships. No behaviour."""
 
-from app.models.accounts import ApiKey, Membership, Organisation, Person, SignIn, SignInLink
+from app.models.accounts import Membership, Organisation, Person, SignIn, SignInLink
 from app.models.base import Base
 from app.models.calls import Call, Definition
+from app.models.credentials import AccessToken, ApiKey, Assertion, KeyUse, Notice, Webhook
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.reviews import Conflict, Release
 from app.models.submissions import Attachment, Draft, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
+    "AccessToken",
     "ApiKey",
+    "Assertion",
     "Attachment",
     "Attempt",
     "Base",
@@ -21,8 +24,10 @@ __all__ = [
     "Event",
     "Exemption",
     "Head",
+    "KeyUse",
     "Leaf",
     "Membership",
+    "Notice",
     "Organisation",
     "OutboxMessage",
     "Person",
@@ -37,5 +42,6 @@ __all__ = [
     "Throttle",
     "Ticket",
     "Version",
+    "Webhook",
     "Withdrawal",
 ]

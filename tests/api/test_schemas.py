@@ -20,8 +20,6 @@ from starlette.testclient import TestClient
 
 from app.deps import Portal
 from app.domain import seals
-from app.domain.access import SYSTEM
-from app.domain.keys import issue
 from tests import make
 
 AGREED = json.loads((make.HERE / "openapi.json").read_text())
@@ -67,7 +65,7 @@ def conditions(real: Real) -> list[dict[str, str]]:
 def keys(db: Session, real: Real) -> list[dict[str, str]]:
     """Headers with a valid key for both calls, with one that lacks a scope, and with none."""
     every = ["submissions:read", "attachments:read"]
-    texts = [issue(db, SYSTEM, "EuroHPC", real["code"], scopes)[1] for scopes in (every, every[:1])]
+    texts = [make.issued(db, real["code"], *scopes)[1] for scopes in (every, every[:1])]
     return [{"Authorization": f"Bearer {text}"} for text in texts] + [{"Authorization": "Bearer eoi_none"}]
 
 
