@@ -1,5 +1,6 @@
 """POST /oauth/token: an access token for a client that proves who it is (RFC 6749 4.4, RFC 7523), by Authlib's server."""
 
+import uuid
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -156,7 +157,7 @@ class Server(AuthorizationServer):
     def __init__(self, db: Session, base_url: str, address: str | None) -> None:
         super().__init__(scopes_supported=list(keys.SCOPES))
         self.db, self.address = db, address
-        self.client: ApiKey | None = None
+        self.client_id: uuid.UUID | None = None
         self.made: dict[str, str] = {}
         self.register_grant(Grant)
         assertion = SignedAssertion(db, base_url, calls.clock(db))
@@ -166,10 +167,11 @@ class Server(AuthorizationServer):
 
     def query_client(self, client_id: str) -> Client:
         """The client of that id; whether there is one is not told apart from a wrong proof."""
-        self.client = grants.client(self.db, client_id)
-        if self.client is None:
+        key = grants.client(self.db, client_id)
+        if key is None:
             raise InvalidClientError(status_code=401, description=NOT_PROVEN)
-        return Client(self.client)
+        self.client_id = key.id  # outlives the transaction, where the request is refused
+        return Client(key)
 
     def _text(self, **_asked: Any) -> str:
         text, self.made["hash"] = tokens.new_text(tokens.new_name(tokens.ACCESS_TOKEN))
@@ -213,10 +215,10 @@ def _require_readable(header: str | None) -> None:
         return
     word, _, given = header.partition(" ")
     try:
-        is_text = word.lower() == "basic" and b64decode(given, validate=True).decode("utf-8").isprintable()
+        told = b64decode(given, validate=True).decode("utf-8")
     except ValueError:
-        is_text = False
-    if not is_text:
+        told = ""
+    if word.lower() != "basic" or ":" not in told or not told.isprintable():
         raise InvalidClientError(status_code=401, description=NOT_PROVEN)
 
 
@@ -258,8 +260,8 @@ def token(request: Request, actor: Counted, portal: PortalDep, form: Given) -> R
         with portal.sessions.begin() as db:
             db.execute(sql("set local synchronous_commit = off"))
             throttle.hit(db, f"api:token-failed:{network(request)}", FAILURES, timedelta(minutes=15))
-        if server is not None and server.client is not None:
-            portal.meter.count(server.client.id, portal.now(), f"refused:{failure.error}")
+        if server is not None and server.client_id is not None:
+            portal.meter.count(server.client_id, portal.now(), f"refused:{failure.error}")
         return _refused(failure)
 
 

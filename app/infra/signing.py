@@ -67,7 +67,10 @@ def public_key(text: str) -> dict[str, str] | None:
     """
     try:
         given = json.loads(text) if text.lstrip().startswith("{") else text
-        key = import_key(given) if isinstance(given, dict) else import_key(given, _sort_of(given))
+        sort = given["kty"] if isinstance(given, dict) else _sort_of(given)
+        if sort not in ("OKP", "EC"):
+            return None
+        key = import_key(given, sort)
         described = key.as_dict(private=False)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError, UnsupportedAlgorithm):
         return None
