@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import calls, entries, heads, outbox, seals, throttle
+from app.domain import calls, entries, grants, heads, notices, outbox, seals, throttle, usage
 from app.domain.errors import CallSealed, refusal_of
 from app.infra import clock
 
@@ -42,9 +42,13 @@ class Background:
         self.thread.start()
 
     def stop(self) -> None:
-        """Finish the mail in hand and end."""
+        """Finish the mail in hand, write down what keys asked for, and end."""
         self.stopping.set()
         self.thread.join(timeout=10)
+        try:
+            self.portal.meter.flush(self.portal.sessions, self.portal.now())
+        except SQLAlchemyError as failure:
+            log.warning("what keys asked for last was not written down: %s", failure)
 
     def _run(self) -> None:
         while not self.stopping.is_set():
@@ -69,6 +73,7 @@ class Background:
         measure_clock(self.portal)
         seal_due(self.portal)
         prepare_registers(self.portal)
+        self.portal.meter.flush(self.portal.sessions, self.portal.now())
         signer, issuer = self.portal.signer, self.portal.settings.base_url
         with self.portal.sessions.begin() as db:
             heads.link(db)
@@ -81,6 +86,9 @@ class Background:
         if self.portal.now() - self.swept_at > SWEEP:
             with self.portal.sessions.begin() as db:
                 throttle.sweep(db)
+                usage.sweep(db)
+                grants.sweep(db)
+                notices.sweep(db)
             self.swept_at = self.portal.now()
 
 

@@ -47,10 +47,7 @@ def prepare(portal: Portal, owner_url: str) -> None:
     _close(owner_url, REHEARSAL)
     with portal.sessions.begin() as db:
         _release(portal, db, calls.by_code(db, REHEARSAL))
-    with portal.sessions.begin() as db:
-        key = keys.issue(
-            db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL, *OTHERS], ["submissions:read", "attachments:read"]
-        )[1]
+    key = _issue(owner_url, [code, REHEARSAL, *OTHERS])
     handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(key)
@@ -102,6 +99,15 @@ def _release(portal: Portal, db: Session, call: Call) -> None:
     coordinator = _person(db, "coordinator@demo.example", "")
     ready = [row.submission.reference for row in releases.listed(db, coordinator, call, "ready").rows]
     releases.release_some(db, coordinator, ready[2:], base_url)
+
+
+def _issue(owner_url: str, codes: list[str]) -> str:
+    """A key for the demonstration's own machine, as its operator."""
+    engine = database.engine(owner_url)
+    with database.sessions(engine).begin() as db:
+        text_of_key = keys.issue(db, SYSTEM, "EuroHPC (demonstration)", codes, list(keys.SCOPES))[1]
+    engine.dispose()
+    return text_of_key
 
 
 def samples() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from app.domain import sign_ins
 from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
+from app.domain.usage import Meter
 from app.infra import database
 from app.infra.bell import Bell
 from app.infra.files import FileStore
@@ -29,8 +30,8 @@ CLOCKS_AGREE = timedelta(seconds=30)
 class Portal:
     """What one server process holds open. `clock_offset` is the database's clock minus this host's.
 
-    `watch` and `presses` hold what the process saw and could not write down while the database was away. `waiting`
-    is how many presses on submit wait at the turnstile.
+    `watch` and `presses` hold what the process saw and could not write down while the database was away; `meter` what
+    keys asked for within the last second. `waiting` is how many presses on submit wait at the turnstile.
     """
 
     settings: Settings
@@ -42,6 +43,7 @@ class Portal:
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
     waiting: int = 0
+    meter: Meter = field(default_factory=Meter)
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
     bell: Bell = field(init=False)
 

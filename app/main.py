@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from app.api.problems import problem
 from app.api.v1 import create_api
 from app.background import Background
+from app.courier import Courier
 from app.deps import Portal
 from app.domain import audit
 from app.domain.errors import CrossSite, Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
@@ -41,6 +42,7 @@ from app.web import (
     desk,
     earlier,
     files,
+    keys,
     ledger,
     manage,
     mine,
@@ -56,6 +58,7 @@ from app.web import (
     site,
     verify,
     views,
+    webhooks,
 )
 
 log = logging.getLogger(__name__)
@@ -127,6 +130,8 @@ ROOMS = (
     comparison,
     review,
     manage,
+    keys,
+    webhooks,
     desk,
     deadlines,
     account,
@@ -160,14 +165,17 @@ def create_app(portal: Portal) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    background, watchman = Background(app.state.portal), Watchman(app.state.portal)
+    portal: Portal = app.state.portal
+    background, watchman, courier = Background(portal), Watchman(portal), Courier(portal)
     background.start()
     watchman.start()
+    courier.start()
     gc.collect()
     gc.freeze()  # what is there for good is not looked through again and again
-    await app.state.portal.bell.start()
+    await portal.bell.start()
     yield
-    await app.state.portal.bell.stop()
+    await portal.bell.stop()
+    await run_in_threadpool(courier.stop)
     await run_in_threadpool(background.stop)
     await run_in_threadpool(watchman.stop)
 

@@ -51,7 +51,7 @@ class Settings:
         "DATABASE_URL", "embedded database in DATA/postgres", "PostgreSQL 15 or later, as the serving role eoi_app."
     )
     database_owner_url: str | None = knob(
-        "DATABASE_OWNER_URL", "none", "The same database as eoi_owner; only `migrate` and `call` commands use it."
+        "DATABASE_OWNER_URL", "none", "The same database as eoi_owner; only `migrate`, `call` and `key issue` use it."
     )
     data: Path = knob("DATA", "./data", "Folder of keys, files and the embedded database; on a disk that is backed up.")
     files_url: str = knob(
@@ -64,6 +64,11 @@ class Settings:
     )
     trusted_proxies: tuple[str, ...] = knob(
         "TRUSTED_PROXIES", "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, separated by commas."
+    )
+    webhook_networks: tuple[str, ...] = knob(
+        "WEBHOOK_NETWORKS",
+        "none: public addresses only",
+        "Private networks that webhooks may be sent to, separated by commas.",
     )
     metrics_token: str | None = knob(
         "METRICS_TOKEN",
@@ -99,6 +104,7 @@ class Settings:
             port=port,
             allowed_hosts=tuple(dict.fromkeys((host, *local, *_listed(env, "ALLOWED_HOSTS", "")))),
             trusted_proxies=_proxies(env, is_demo),
+            webhook_networks=_networks(env, "WEBHOOK_NETWORKS", ""),
             metrics_token=_token(env, is_demo),
         )
 
@@ -239,17 +245,20 @@ def _files_url(env: Mapping[str, str], data: Path) -> str:
     return value if parts.scheme else Path(value).expanduser().absolute().as_uri()
 
 
-def _proxies(env: Mapping[str, str], demo: bool) -> tuple[str, ...]:
-    listed = _listed(env, "TRUSTED_PROXIES", "127.0.0.1")
+def _networks(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
+    listed = _listed(env, name, default)
     for value in listed:
         try:
-            network = ipaddress.ip_network(value, strict=False)
+            ipaddress.ip_network(value, strict=False)
         except ValueError:
-            raise SettingsRefused(
-                f"TRUSTED_PROXIES has '{value}': write addresses or networks, as 10.0.0.0/8."
-            ) from None
-        if network.prefixlen == 0 and not demo:
-            raise SettingsRefused("TRUSTED_PROXIES believes everybody: name the addresses of your own proxies.")
+            raise SettingsRefused(f"{name} has '{value}': write addresses or networks, as 10.0.0.0/8.") from None
+    return listed
+
+
+def _proxies(env: Mapping[str, str], demo: bool) -> tuple[str, ...]:
+    listed = _networks(env, "TRUSTED_PROXIES", "127.0.0.1")
+    if not demo and any(ipaddress.ip_network(value, strict=False).prefixlen == 0 for value in listed):
+        raise SettingsRefused("TRUSTED_PROXIES believes everybody: name the addresses of your own proxies.")
     return listed
 
 

@@ -36,13 +36,26 @@ from app.domain import (
     signoffs,
     submissions,
     versions,
+    webhooks,
 )
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallClosed
 from app.infra import times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
-from app.models import Call, Clarification, Leaf, Organisation, Person, Release, Seal, Submission, Version
+from app.models import (
+    ApiKey,
+    Call,
+    Clarification,
+    Leaf,
+    Organisation,
+    Person,
+    Release,
+    Seal,
+    Submission,
+    Version,
+    Webhook,
+)
 
 HERE = Path(__file__).parent
 ISSUER = "http://testserver"
@@ -229,8 +242,35 @@ def refused(db: Session, actor: Actor, case: Submission, signer: Signer) -> str:
 
 def key(db: Session, call: Call, *scopes: str) -> str:
     """The text of an API key for the call."""
-    wanted = list(scopes) or ["submissions:read", "attachments:read"]
-    return keys.issue(db, SYSTEM, "EuroHPC", [call.code], wanted)[1]
+    return issued(db, [call.code], *scopes)[1]
+
+
+def issued(db: Session, codes: list[str], *scopes: str, **more: Any) -> tuple[ApiKey, str]:
+    """A key with its text, as the operator of the machine issues one."""
+    with owner(db):
+        return keys.issue(
+            db, SYSTEM, "EuroHPC", codes, list(scopes) or ["submissions:read", "attachments:read"], **more
+        )
+
+
+def agreed(db: Session, codes: list[str], *scopes: str, **more: Any) -> tuple[ApiKey, str | None]:
+    """A credential as two people issue one; with its text, unless it has none."""
+    first = person(db, "admin@rvo.example", "Ada Admin", staff="admin")
+    second = person(db, "coordinator@rvo.example", "Co Ordinator", staff="coordinator")
+    wish = keys.Wish("EuroHPC", codes, list(scopes) or ["submissions:read"], **more)
+    made = keys.propose(db, first, wish)
+    keys.approve(db, second, made.id)
+    return (made, None) if made.kind == "client_key" else keys.collect(db, first, made.id)
+
+
+def webhook(db: Session, call: Call, url: str, *events: str, secret_key: str = "x" * 32) -> tuple[Webhook, str]:
+    """A webhook as two people register one, with its secret."""
+    first = person(db, "admin@rvo.example", "Ada Admin", staff="admin")
+    second = person(db, "coordinator@rvo.example", "Co Ordinator", staff="coordinator")
+    wish = webhooks.Wish("EuroHPC", url, list(events or webhooks.EVENTS))
+    made = webhooks.propose(db, first, call, wish, may_be_plain=True)
+    webhooks.approve(db, second, made.id)
+    return made, webhooks.new_secret(db, first, made.id, secret_key)
 
 
 def invite(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str) -> None:

@@ -1,37 +1,59 @@
-"""Who may call the API: a machine with a key of the right scope, or anyone. Exactly one of these guards a route."""
+"""Who may call the API: a machine with a key or token of the right scope, or anyone. Exactly one of these guards a route."""
 
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.api.problems import ScopeMissing
-from app.deps import PortalDep
-from app.domain import keys, throttle
+from app.deps import Portal, PortalDep
+from app.domain import bearers, grants, throttle
 from app.domain.access import ANONYMOUS, Actor
-from app.domain.errors import Unauthenticated
+from app.domain.errors import Refused, Throttled, Unauthenticated
 from app.domain.tokens import hashed
+from app.domain.usage import Standing
 
-REQUESTS = 600  # a key, each minute, over all workers together
 FAILURES = 30  # keys that are none, from one network address, each quarter of an hour
 PUBLIC_REQUESTS = 120  # without a key, from one network address, each minute
+POLICY = "key"
+SCOPES = {
+    "submissions:read": "Read submissions and exports.",
+    "attachments:read": "Read files.",
+    "deliveries:write": "Confirm what was received.",
+}
 
 bearer = HTTPBearer(
     auto_error=False,
     scheme_name="key",
     description="A key issued by RVO, sent as `Authorization: Bearer eoi_...`. It names its calls and scopes and expires.",
 )
+oauth = OAuth2(
+    flows=OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl=grants.PATH, scopes=SCOPES)),
+    auto_error=False,
+    scheme_name="oauth2",
+    description="A token of ten minutes from `/oauth/token`, for a client that RVO registered. Sent as Bearer like a key.",
+)
 Given = Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+GivenToken = Annotated[str | None, Security(oauth)]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Lets in the holder of a live key with `scope`. Refuses with 401 without one, 403 without the scope, 429 beyond the rate.
+    """Lets in the holder of a live key or token with `scope`, from a network of the key.
 
-    The key is looked up in a transaction of its own: its last use and the counters stay, whatever becomes of the request.
+    Refuses with 401 without one, 403 without the scope or from elsewhere, 429 beyond the rate. The key is looked up in a
+    transaction of its own: its last use stays, whatever becomes of the request.
     """
 
     scope: str
@@ -41,23 +63,55 @@ class Machine:
         """What the table of routes and guards calls it."""
         return f"machine({self.scope})"
 
-    def __call__(self, request: Request, portal: PortalDep, given: Given) -> Actor:
+    def __call__(self, request: Request, portal: PortalDep, given: Given, _: GivenToken) -> Actor:
         """The machine that makes the request."""
-        actor = ANONYMOUS
-        with portal.sessions.begin() as db:
-            db.execute(text("set local synchronous_commit = off"))  # counters may lose their last instant in a crash
-            if given is not None:
-                actor = keys.actor_of(db, given.credentials)
-                if actor.kind == "api_key":
-                    throttle.hit(db, f"api:key:{actor.api_key_id}", REQUESTS, timedelta(minutes=1))
-                else:
-                    throttle.hit(db, f"api:failed:{_network(request)}", FAILURES, timedelta(minutes=15))
-        if actor.kind != "api_key":
+        if given is None:
             raise Unauthenticated
-        if self.scope not in actor.scopes:
-            raise ScopeMissing(scope=self.scope)
+        try:
+            actor, standing = _known(request, portal, given.credentials)
+        except (bearers.KeyUnknown, bearers.NetworkNotAllowed) as failure:
+            if failure.key_id is not None:
+                portal.meter.count(failure.key_id, portal.now(), f"refused:{failure.code}")
+            with portal.sessions.begin() as db:
+                _lightly(db)
+                throttle.hit(db, f"api:failed:{network(request)}", FAILURES, timedelta(minutes=15))
+            raise
+        request.state.rate = standing
+        refusal = self._refusal(actor, standing)
+        portal.meter.count(_id(actor), portal.now(), f"refused:{refusal.code}" if refusal else _group(request))
+        if refusal is not None:
+            raise refusal
         request.state.actor = actor
         return actor
+
+    def _refusal(self, actor: Actor, standing: Standing) -> Refused | None:
+        if standing.is_over:
+            return Throttled(retry_after=standing.resets_in)
+        return None if self.scope in actor.scopes else ScopeMissing(scope=self.scope)
+
+
+def _known(request: Request, portal: Portal, text_of_key: str) -> tuple[Actor, Standing]:
+    with portal.sessions.begin() as db:
+        _lightly(db)
+        actor = bearers.actor_of(db, text_of_key, request.client.host if request.client else None)
+        return actor, portal.meter.take(db, _id(actor), portal.now())
+
+
+def _id(actor: Actor) -> uuid.UUID:
+    if actor.api_key_id is None:
+        raise Unauthenticated
+    return actor.api_key_id
+
+
+def _lightly(db: Session) -> None:
+    """Counters may lose their last instant in a crash: nobody waits for the disk."""
+    db.execute(text("set local synchronous_commit = off"))
+
+
+def _group(request: Request) -> str:
+    """The group of routes that is asked for, as it stands in the description."""
+    tags = getattr(request.scope.get("route"), "tags", None)
+    return str(tags[0]) if tags else "other"
 
 
 def anyone(request: Request) -> Actor:
@@ -68,14 +122,42 @@ def anyone(request: Request) -> Actor:
 def counted(request: Request, portal: PortalDep) -> Actor:
     """No key needed, but only so many requests a minute from one network address."""
     with portal.sessions.begin() as db:
-        db.execute(text("set local synchronous_commit = off"))
-        throttle.hit(db, f"api:public:{_network(request)}", PUBLIC_REQUESTS, timedelta(minutes=1))
+        _lightly(db)
+        throttle.hit(db, f"api:public:{network(request)}", PUBLIC_REQUESTS, timedelta(minutes=1))
     return ANONYMOUS
 
 
-def _network(request: Request) -> str:
+def network(request: Request) -> str:
     """The caller's network address, hashed: enough to count by."""
     return hashed(request.client.host if request.client else "unknown")
+
+
+class Rates:
+    """Tells on each answer to a key, refusals included, what is left of its minute (IETF draft RateLimit header fields)."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on; add the two headers where a key was counted."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+
+        async def send_with_rate(message: MutableMapping[str, Any]) -> None:
+            standing: Standing | None = state.get("rate")
+            if standing is not None and message["type"] == "http.response.start":
+                policy = f'"{POLICY}";q={standing.limit};w=60'
+                left = f'"{POLICY}";r={max(0, standing.remaining)};t={standing.resets_in}'
+                message["headers"] = [
+                    *message["headers"],
+                    (b"ratelimit-policy", policy.encode()),
+                    (b"ratelimit", left.encode()),
+                ]
+            await send(message)
+
+        await self.app(scope, receive, send_with_rate)
 
 
 read_submissions = Machine("submissions:read")
@@ -85,6 +167,6 @@ GUARDS = (anyone, counted, read_submissions, read_attachments, write_deliveries)
 
 Anyone = Annotated[Actor, Depends(anyone)]
 Counted = Annotated[Actor, Depends(counted)]
-Reader = Annotated[Actor, Depends(read_submissions)]
-FileReader = Annotated[Actor, Depends(read_attachments)]
-Deliverer = Annotated[Actor, Depends(write_deliveries)]
+Reader = Annotated[Actor, Security(read_submissions, scopes=["submissions:read"])]
+FileReader = Annotated[Actor, Security(read_attachments, scopes=["attachments:read"])]
+Deliverer = Annotated[Actor, Security(write_deliveries, scopes=["deliveries:write"])]

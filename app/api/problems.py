@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.domain import audit
+from app.domain.bearers import KeyUnknown
 from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unauthenticated, refusal_of
 from app.infra import times
 from app.infra.i18n import N_
@@ -27,8 +28,13 @@ TITLES = {
     "insufficient_scope": "The key does not cover this",
     "internal_error": "Something went wrong here",
     "invalid": "A parameter or the body is not as described",
+    "key_expired": "The key or token has expired",
+    "key_mistyped": "Not the text of a key",
+    "key_needs_a_token": "A client's secret, where a token belongs",
+    "key_revoked": "The key was revoked",
     "malformed": "The body is not JSON",
     "method_not_allowed": "Not a method of this address",
+    "network_not_allowed": "Not from this network",
     "not_found": "Nothing here, or not for this key",
     "range_not_satisfiable": "The range lies outside the file",
     "throttled": "Too many requests",
@@ -43,13 +49,18 @@ MEANINGS = {
     "insufficient_scope": "The key lacks the scope named in `scope`. Ask RVO for a key that has it.",
     "internal_error": "A fault of the portal. Try again; tell RVO the `request_id` if it stays.",
     "invalid": "`errors` names each parameter or member with what is wrong.",
+    "key_expired": "Ask `/oauth/token` for a new token; a key itself is rotated by RVO before it expires.",
+    "key_mistyped": "Its checksum does not fit: part of the text is missing or changed. Copy it again, whole.",
+    "key_needs_a_token": "Send the client's secret to `/oauth/token`, and the token that you get as Bearer.",
+    "key_revoked": "It is of no use any more, nor is any token made with it. Ask RVO for a new one.",
     "malformed": "The body must be one JSON document in UTF-8.",
     "method_not_allowed": "The `Allow` header names the methods of this address.",
+    "network_not_allowed": "The key names the networks that it may come from, and this is none of them. Ask RVO.",
     "not_found": "It does not exist, was withdrawn, was not consented to, or belongs to a call outside the key.",
     "range_not_satisfiable": "`Content-Range` gives the size of the file in bytes.",
-    "throttled": "Wait the seconds of `Retry-After`.",
+    "throttled": "Wait the seconds of `Retry-After`. `RateLimit` tells on each answer what is left.",
     "too_large": "Send less: a receipt has a few kilobytes.",
-    "unauthenticated": "Send `Authorization: Bearer` with a key that has not expired and was not revoked.",
+    "unauthenticated": "Send `Authorization: Bearer` with a key that RVO issued, or a token from `/oauth/token`.",
 }
 
 
@@ -128,7 +139,8 @@ def _headers(refusal: Refused) -> dict[str, str]:
     if "retry_after" in refusal.extra:
         headers["Retry-After"] = str(refusal.extra["retry_after"])
     if isinstance(refusal, Unauthenticated):
-        headers["WWW-Authenticate"] = 'Bearer realm="eoi"'
+        told = ', error="invalid_token"' if isinstance(refusal, KeyUnknown) else ""
+        headers["WWW-Authenticate"] = f'Bearer realm="eoi"{told}'
     if isinstance(refusal, ScopeMissing):
         headers["WWW-Authenticate"] = (
             f'Bearer realm="eoi", error="insufficient_scope", scope="{refusal.extra["scope"]}"'

@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, feed, problems, schemas, sealed
-from app.api.credentials import Anyone, Counted, FileReader, Reader
+from app.api import described, feed, oauth, problems, schemas, sealed
+from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
 from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals
@@ -256,6 +256,8 @@ def create_api() -> FastAPI:
     )
     api.include_router(router)
     api.include_router(feed.router)
+    api.include_router(oauth.router)
+    api.add_middleware(Rates)
     problems.install(api)
     api.state.meanings = problems.MEANINGS
 
@@ -263,6 +265,7 @@ def create_api() -> FastAPI:
         if api.openapi_schema is None:
             made = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
             made["servers"] = [{"url": "/api/v1"}]
+            oauth.describe(made)
             api.openapi_schema = made
         return api.openapi_schema
 

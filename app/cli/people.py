@@ -1,14 +1,17 @@
 """`staff`, `person` and `key`: who of RVO may sign in, whom to erase, and which machines may call the API."""
 
 import uuid
+from datetime import timedelta
 from typing import Annotated
 
 import typer
+from sqlalchemy.orm import Session
 
 from app.cli.terminal import Json, opened, refuse, say
 from app.domain import accounts, calls, erasure, keys
-from app.domain.access import SYSTEM
+from app.domain.access import SYSTEM, Actor
 from app.infra import times
+from app.models import ApiKey
 
 staff = typer.Typer(no_args_is_help=True, help="People of RVO.")
 persons = typer.Typer(no_args_is_help=True, help="Anybody with an account.")
@@ -49,45 +52,81 @@ def key_issue(
     name: str,
     call: Annotated[list[str], typer.Option(help="A call the key may read; repeat for more.")],
     scope: Annotated[list[str] | None, typer.Option(help="Repeat for more; default: all that read.")] = None,
-    by: Annotated[str | None, typer.Option(help="E-mail of the administrator who issues it.")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="Where it may come from, as 192.0.2.0/24; repeat.")] = None,
+    days: Annotated[int, typer.Option(help="Days until it expires.", min=1, max=730)] = 365,
+    by: Annotated[str | None, typer.Option(help="E-mail of the administrator who proposes it.")] = None,
+    confirm: Annotated[str | None, typer.Option(help="E-mail of the other person who agrees.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Issue a key; its text is shown this once. Example: python -m app key issue EuroHPC --call aigf-eoi"""
+    """Issue a key; its text is shown this once.
+
+    With --by and --confirm two people issue it; with --by alone it waits at /manage/keys. With neither you do it as the
+    operator of this machine, who owns the database; the audit trail says so.
+
+    Example: python -m app key issue EuroHPC --call aigf-eoi
+    """
     scopes = scope or ["submissions:read", "attachments:read"]
     if wrong := sorted(set(scopes) - set(keys.SCOPES)):
         refuse(f"There is no scope {', '.join(wrong)}; there are {', '.join(keys.SCOPES)}.", 2)
-    with opened() as db:
+    if confirm and not by:
+        refuse("--confirm needs --by: say who proposes it.", 2)
+    with opened(owner=by is None) as db:
         for code in call:
             calls.by_code(db, code)
-        actor = SYSTEM
-        if by:
-            person = accounts.find_person(db, by)
-            if person is None or person.staff_role != "admin":
-                refuse(f"{by} is no administrator.")
-            actor = accounts.actor_for(db, person)
-        key, text = keys.issue(db, actor, name, call, scopes)
-        say({"id": str(key.id), "key": text, "calls": call, "scopes": scopes}, as_json, text)
+        wish = keys.Wish(
+            name, call, scopes, networks=keys.networks(" ".join(network or [])), lives=timedelta(days=days)
+        )
+        key, text = _issued(db, wish, by, confirm)
+        told = {"id": str(key.id), "key": text, "calls": call, "scopes": scopes}
+        say(told, as_json, text or f"{key.id} waits for a second person, at /manage/keys.")
+
+
+def _issued(db: Session, wish: keys.Wish, by: str | None, confirm: str | None) -> tuple[ApiKey, str | None]:
+    if by is None:
+        more = {"networks": wish.networks}
+        return keys.issue(db, SYSTEM, wish.name, wish.call_codes, wish.scopes, wish.lives, **more)
+    first = _staff(db, by, ("admin",), "no administrator")
+    second = _staff(db, confirm, ("admin", "coordinator"), "no administrator or coordinator") if confirm else None
+    key = keys.propose(db, first, wish)
+    if second is None:
+        return key, None
+    keys.approve(db, second, key.id)
+    return keys.collect(db, first, key.id)
+
+
+def _staff(db: Session, email: str, roles: tuple[str, ...], otherwise: str) -> Actor:
+    person = accounts.find_person(db, email)
+    if person is None or person.staff_role not in roles:
+        refuse(f"{email} is {otherwise}.")
+    return accounts.actor_for(db, person)
 
 
 @machines.command("list")
 def key_list(as_json: Json = False) -> None:
     """The keys, without their secrets. Example: python -m app key list"""
     with opened() as db:
-        found = keys.all_keys(db)
+        found, now = keys.all_keys(db), calls.clock(db)
         data = [
             {
                 "id": str(k.id),
                 "name": k.name,
                 "prefix": k.prefix,
+                "kind": k.kind,
+                "state": keys.state(k, now),
                 "calls": k.call_codes,
                 "scopes": k.scopes,
+                "networks": k.networks,
                 "expires_at": times.iso(k.expires_at),
                 "revoked_at": times.iso(k.revoked_at) if k.revoked_at else None,
                 "last_used_at": times.iso(k.last_used_at) if k.last_used_at else None,
             }
             for k in found
         ]
-        say(data, as_json, "\n".join(f"{k['id']}  {k['prefix']}  {k['name']}" for k in data) or "There are no keys.")
+        say(
+            data,
+            as_json,
+            "\n".join(f"{k['id']}  {k['prefix']}  {k['state']}  {k['name']}" for k in data) or "There are no keys.",
+        )
 
 
 @machines.command("revoke")

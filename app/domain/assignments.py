@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, audit, notices, references
+from app.domain import access, audit, memos, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, Invalid, NotFound, ReasonMissing
 from app.domain.objections import ReaderHasConflict, SeatTaken, SignedOff
@@ -139,9 +139,9 @@ def assign(
         raise SeatTaken
     if previous:
         _end(db, actor, submission, previous, reason or REASSIGNED)
-        notices.taken(db, previous.person, actor.name or actor.email, submission, base_url)
+        memos.taken(db, previous.person, actor.name or actor.email, submission, base_url)
     made = seat_person(db, actor, submission, seat, person, due_on, reason)
-    notices.given(db, person, actor.name or actor.email, [submission.reference], due_on, base_url)
+    memos.given(db, person, actor.name or actor.email, [submission.reference], due_on, base_url)
     return made
 
 
@@ -192,7 +192,7 @@ def end(db: Session, actor: Actor, submission: Submission, seat: str, reason: st
     if not reason:
         raise ReasonMissing
     _end(db, actor, submission, leaving, reason)
-    notices.taken(db, leaving.person, actor.name or actor.email, submission, base_url)
+    memos.taken(db, leaving.person, actor.name or actor.email, submission, base_url)
 
 
 def _end(db: Session, actor: Actor, submission: Submission, leaving: Assignment, reason: str) -> None:

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, assignments, calls, notices
+from app.domain import access, assignments, calls, memos
 from app.domain.access import Actor
 from app.domain.assignments import SEATS
 from app.domain.errors import NotFound
@@ -146,7 +146,7 @@ def apply(
             assignments.seat_person(db, actor, place.submission, place.seat, place.person, due_on, batch=batch)
             told.setdefault(place.person, []).append(place.submission.reference)
     for person, references in told.items():
-        notices.given(db, person, actor.name or actor.email, references, due_on, base_url)
+        memos.given(db, person, actor.name or actor.email, references, due_on, base_url)
     return batch
 
 

@@ -5,7 +5,7 @@ import uuid
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, assignments, audit, notices, references
+from app.domain import access, assignments, audit, memos, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, ConflictNotStated, Invalid, NotFound, ReasonMissing
 from app.models import Assignment, Conflict, Submission, Version
@@ -84,7 +84,7 @@ def state(db: Session, actor: Actor, submission: Submission, level: str, reason:
     if seated is not None and level == "conflict":  # the database has ended the seat
         db.expire(seated)
         audit.record(db, actor, "assignment.ended", submission, person=str(actor.person_id), seat=seated.seat)
-        notices.left(db, actor.name or actor.email, submission, base_url)
+        memos.left(db, actor.name or actor.email, submission, base_url)
     return made
 
 

@@ -286,6 +286,8 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "deadline_change_has_a_reason": ReasonMissing,
     "one_deadline_change_at_a_time": ProposalPending,
     "exemption_needs_two_people": NeedsSecondPerson,
+    "key_needs_two_people": NeedsSecondPerson,
+    "webhook_needs_two_people": NeedsSecondPerson,
     "exemption_has_a_reason": ReasonMissing,
     "conflict_has_a_reason": ReasonMissing,
     "release_is_taken_back_with_a_reason": ReasonMissing,

@@ -39,9 +39,13 @@ EVENTS = {
     "exemption.proposed": N_("proposed an exemption"),
     "export.made": N_("made an export"),
     "feed.read": N_("read on in the feed"),
+    "key.approved": N_("agreed to an API key"),
+    "key.dropped": N_("dropped a proposed API key"),
     "key.issued": N_("issued an API key"),
+    "key.proposed": N_("proposed an API key"),
     "key.revoked": N_("revoked an API key"),
     "leaves.read": N_("fetched the proof of completeness"),
+    "key.rotated": N_("replaced an API key by a new one"),
     "message.sent_again": N_("put a mail back into the queue"),
     "note.written": N_("wrote a note"),
     "organisation.changed": N_("changed the description of an organisation"),
@@ -75,6 +79,14 @@ EVENTS = {
     "tag.removed": N_("removed a tag"),
     "ticket.closed": N_("answered a reported problem"),
     "ticket.reported": N_("reported a problem"),
+    "token.issued": N_("got an access token"),
+    "webhook.approved": N_("agreed to a webhook"),
+    "webhook.dropped": N_("dropped a proposed webhook"),
+    "webhook.ended": N_("ended a webhook"),
+    "webhook.notice_sent_again": N_("put a notice back into the queue"),
+    "webhook.proposed": N_("proposed a webhook"),
+    "webhook.resumed": N_("resumed a webhook"),
+    "webhook.secret_shown": N_("took the secret of a webhook"),
 }
 DETAILS = {
     "question": N_("question"),
@@ -82,6 +94,7 @@ DETAILS = {
     "call": N_("call"),
     "events": N_("lines"),
     "reason": N_("reason"),
+    "as_operator": N_("by one person, at the machine"),
     "calls": N_("calls"),
     "closes_at": N_("closes"),
     "closes_from": N_("old deadline"),
@@ -99,6 +112,8 @@ DETAILS = {
     "level": N_("statement"),
     "mails": N_("mails"),
     "message": N_("mail"),
+    "networks": N_("networks"),
+    "notice": N_("notice"),
     "organisation": N_("organisation"),
     "person": N_("person"),
     "reference": N_("reference"),
@@ -113,6 +128,7 @@ DETAILS = {
     "state": N_("member state"),
     "until": N_("until"),
     "ticket": N_("problem"),
+    "url": N_("address"),
     "version": N_("version"),
     "seat": N_("seat"),
     "line": N_("line"),
@@ -120,6 +136,7 @@ DETAILS = {
     "mentions": N_("mentions"),
     "tag": N_("tag"),
     "languages": N_("languages"),
+    "webhook": N_("webhook"),
 }
 OUTCOMES = {
     "accepted": N_("accepted"),
@@ -285,6 +302,48 @@ SCOPES = {
     "attachments:read": N_("read files"),
     "deliveries:write": N_("confirm what was received"),
 }
+KEY_REFUSALS = {
+    "insufficient_scope": N_("the key does not cover it"),
+    "invalid_client": N_("the client did not prove who it is"),
+    "invalid_request": N_("the request for a token was not as described"),
+    "invalid_scope": N_("asked for a scope that it has not"),
+    "key_expired": N_("the key or token had expired"),
+    "key_needs_a_token": N_("a client's secret, where a token belongs"),
+    "key_revoked": N_("the key was revoked"),
+    "network_not_allowed": N_("not from this network"),
+    "throttled": N_("too many requests in a short time"),
+    "unauthenticated": N_("a wrong secret"),
+    "unauthorized_client": N_("the client may not be used so, or not from there"),
+    "unsupported_grant_type": N_("asked for a token in a way that is not offered"),
+}
+KEY_KINDS = {
+    "key": N_("key"),
+    "client_secret": N_("OAuth client with a secret"),
+    "client_key": N_("OAuth client with a key pair"),
+}
+KEY_STATES = {
+    "proposed": N_("waits for a second person"),
+    "dropped": N_("dropped"),
+    "approved": N_("agreed to, not collected yet"),
+    "live": N_("live"),
+    "expired": N_("expired"),
+    "revoked": N_("revoked"),
+    "ended": N_("ended"),
+    "paused": N_("paused"),
+}
+ROUTE_GROUPS = {
+    "calls": N_("calls"),
+    "submissions": N_("submissions and files"),
+    "proof": N_("proof"),
+    "feed": N_("feed"),
+    "deliveries": N_("deliveries"),
+    "public": N_("public"),
+    "other": N_("other"),
+}
+NOTICES = {
+    "call.sealed": N_("a call was sealed"),
+    "feed.advanced": N_("there is something new to fetch"),
+}
 CHECKS = {
     "clock": N_("clock differs from the database's"),
     "connections": N_("no connection to the database was free"),
@@ -318,6 +377,11 @@ WORDS = {
     "next": NEXT,
     "reads": READS,
     "ending": ENDINGS,
+    "key_refusal": KEY_REFUSALS,
+    "key_kind": KEY_KINDS,
+    "key_state": KEY_STATES,
+    "route_group": ROUTE_GROUPS,
+    "notice": NOTICES,
 }
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from app.domain import access, audit, notices
+from app.domain import access, audit, memos
 from app.domain.access import Actor
 from app.domain.errors import Invalid, NotFound, WordsMissing
 from app.models import Call, Conflict, Mention, Note, Person, Submission, Tag
@@ -59,7 +59,7 @@ def write(
     db.flush()
     for person in told.values():
         db.add(Mention(note_id=note.id, person_id=person.id))
-        notices.mentioned(db, person, actor.name or actor.email, submission, base_url)
+        memos.mentioned(db, person, actor.name or actor.email, submission, base_url)
     audit.record(db, actor, "note.written", submission, mentions=len(told))
     return note, list(told.values())
 

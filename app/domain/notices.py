@@ -1,95 +1,169 @@
-"""What the portal writes to staff about their work: that there is something, and where; never what stands in a dossier."""
+"""Notices to webhooks: written by the database with what they tell of, claimed here, signed, retried for three days."""
 
-from datetime import date
+import json
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
+from sqlalchemy.orm import Session, joinedload
+from standardwebhooks.webhooks import Webhook as Signs
 
-from app.domain import outbox
-from app.infra.i18n import N_, translate
-from app.infra.times import calendar_day
-from app.models import Conflict, Person, Submission
+from app.domain import audit, webhooks
+from app.domain.access import Actor
+from app.domain.errors import Forbidden, NotFound
+from app.infra import times
+from app.models import Notice, Webhook
 
-GIVEN_SUBJECT = N_("To read: %(count)s dossiers")
-GIVEN_TEXT = N_(
-    "%(who)s asks you to read:\n\n%(references)s\n\nReady by: %(due)s\n\n"
-    "First say of each dossier whether you have an interest in it. Your work, with what is next:\n%(link)s\n"
-)
-NO_DAY = N_("no day was set")
-TAKEN_SUBJECT = N_("No longer yours to read: %(reference)s")
-TAKEN_TEXT = N_(
-    "%(who)s gave the dossier %(reference)s to somebody else. What you wrote is kept.\n\nYour work:\n%(link)s\n"
-)
-LEFT_SUBJECT = N_("A reader stated a conflict: %(reference)s")
-LEFT_TEXT = N_(
-    "%(who)s stated a conflict about the dossier %(reference)s, so they read it no longer. A seat is free:\n%(link)s\n"
-)
-MENTIONED_SUBJECT = N_("%(who)s mentions you at %(reference)s")
-MENTIONED_TEXT = N_("%(who)s wrote a note that is meant for you. It stands with the dossier:\n%(link)s\n")
-RETURNED_SUBJECT = N_("Your scores came back: %(reference)s")
-RETURNED_TEXT = N_(
-    "%(who)s returned your scores of the dossier %(reference)s. The reason stands beside them:\n%(link)s\n"
-)
-REOPENED_SUBJECT = N_("Reopened: %(reference)s")
-REOPENED_TEXT = N_("%(who)s reopened the dossier %(reference)s. The reason stands with its work:\n%(link)s\n")
+PAUSES = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 72_000))
+LEASE = timedelta(seconds=60)  # after which a notice whose sender died is due again
+PAGE = 50
+STATES = ("waiting", "sent", "failed")
+GONE = 410
+KEPT = timedelta(days=400)
 
 
-def given(db: Session, person: Person, who: str, references: list[str], due_on: date | None, base_url: str) -> None:
-    """Tell a reader what was assigned to them, in one mail."""
-    due = calendar_day(due_on, person.language) if due_on else translate(person.language, NO_DAY)
-    words = {"who": who, "count": len(references), "references": "\n".join(references), "due": due}
-    subject, body = _words(person, GIVEN_SUBJECT, GIVEN_TEXT, link=f"{base_url}/review/mine", **words)
-    outbox.enqueue(db, "assignment", person.email, subject, body)
+@dataclass(frozen=True)
+class Letter:
+    """One notice, ready to be sent: the bytes and their headers."""
+
+    notice_id: uuid.UUID
+    webhook_id: uuid.UUID
+    url: str
+    body: bytes
+    headers: dict[str, str]
 
 
-def taken(db: Session, person: Person, who: str, submission: Submission, base_url: str) -> None:
-    """Tell a reader that a dossier is no longer theirs."""
-    words = {"who": who, "reference": submission.reference, "link": f"{base_url}/review/mine"}
-    subject, body = _words(person, TAKEN_SUBJECT, TAKEN_TEXT, **words)
-    outbox.enqueue(db, "assignment", person.email, subject, body, submission.id)
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended: the status of the answer, or what went wrong before there was one."""
+
+    status: int | None
+    error: str | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the other side took it: any 2xx."""
+        return self.status is not None and 200 <= self.status < 300
 
 
-def left(db: Session, who: str, submission: Submission, base_url: str) -> None:
-    """Tell the coordinators who may know of the dossier that a reader has a conflict about it."""
-    for person in db.scalars(
-        select(Person)
-        .where(Person.staff_role.in_(("coordinator", "admin")), ~_hides(submission))
-        .order_by(Person.email)
-    ):
-        link = f"{base_url}/review/{submission.reference}/assignments"
-        subject, body = _words(person, LEFT_SUBJECT, LEFT_TEXT, who=who, reference=submission.reference, link=link)
-        outbox.enqueue(db, "assignment", person.email, subject, body, submission.id)
+def claim(db: Session, secret_key: str, at_most: int, but: Collection[uuid.UUID] = ()) -> list[Letter]:
+    """The oldest due notice of each webhook but those named, taken for a minute: whoever sends it holds no lock meanwhile.
+
+    So one slow address holds up neither the others nor the transaction of what is told.
+    """
+    is_due = and_(
+        Notice.sent_at.is_(None), Notice.failed_at.is_(None), Notice.next_attempt_at <= func.clock_timestamp()
+    )
+    is_live = and_(Webhook.paused_at.is_(None), Webhook.ended_at.is_(None), Webhook.generation > 0)
+    oldest = (
+        select(Notice.id)
+        .join(Webhook, Webhook.id == Notice.webhook_id)
+        .where(is_due, is_live, Webhook.id.not_in(list(but)))
+        .distinct(Notice.webhook_id)
+        .order_by(Notice.webhook_id, Notice.created_at, Notice.id)
+    )
+    claimed = select(Notice).where(Notice.id.in_(oldest), is_due).order_by(Notice.next_attempt_at).limit(at_most)
+    now = _now(db)
+    letters = []
+    for notice in db.scalars(claimed.with_for_update(skip_locked=True)).all():
+        notice.attempts += 1
+        notice.next_attempt_at = now + LEASE
+        letters.append(_letter(notice, secret_key, now))
+    db.flush()
+    return letters
 
 
-def mentioned(db: Session, person: Person, who: str, submission: Submission, base_url: str) -> None:
-    """Tell a colleague that a note is meant for them."""
-    words = {"who": who, "reference": submission.reference, "link": f"{base_url}/review/{submission.reference}/notes"}
-    subject, body = _words(person, MENTIONED_SUBJECT, MENTIONED_TEXT, **words)
-    outbox.enqueue(db, "mention", person.email, subject, body, submission.id)
+def _now(db: Session) -> datetime:
+    now: datetime = db.execute(select(func.clock_timestamp())).scalar_one()
+    return now
 
 
-def returned(db: Session, person: Person, who: str, submission: Submission, base_url: str) -> None:
-    """Tell a reader that their scores are theirs to change again."""
-    words = {"who": who, "reference": submission.reference, "link": f"{base_url}/review/{submission.reference}/scores"}
-    subject, body = _words(person, RETURNED_SUBJECT, RETURNED_TEXT, **words)
-    outbox.enqueue(db, "review", person.email, subject, body, submission.id)
+def _letter(notice: Notice, secret_key: str, now: datetime) -> Letter:
+    """The same bytes and id at each attempt, signed anew with its time, by each secret that counts."""
+    webhook = notice.webhook
+    told = {"type": notice.event, "timestamp": times.iso(notice.created_at), "data": {"call": webhook.call.code}}
+    body = json.dumps(told, separators=(",", ":"))
+    at = now.astimezone(UTC).replace(microsecond=0)
+    signatures = [
+        Signs(secret).sign(str(notice.id), at, body) for secret in webhooks.secrets_of(webhook, secret_key, now)
+    ]
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "eoi-portal",
+        "webhook-id": str(notice.id),
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+    return Letter(notice.id, webhook.id, webhook.url, body.encode(), headers)
 
 
-def reopened(db: Session, person: Person, who: str, submission: Submission, base_url: str) -> None:
-    """Tell a reader that a dossier that was signed off is open again."""
-    words = {"who": who, "reference": submission.reference, "link": f"{base_url}/review/{submission.reference}/work"}
-    subject, body = _words(person, REOPENED_SUBJECT, REOPENED_TEXT, **words)
-    outbox.enqueue(db, "review", person.email, subject, body, submission.id)
+def settle(db: Session, sent: Letter, outcome: Outcome) -> None:
+    """Write down how an attempt ended, and when the next one is due. Given up after three days: the webhook is paused then."""
+    webhook = db.get_one(Webhook, sent.webhook_id, with_for_update=True)
+    notice = db.get_one(Notice, sent.notice_id, with_for_update=True)
+    if notice.sent_at or notice.failed_at:
+        return  # its minute had passed, and somebody else ended it
+    now = _now(db)
+    notice.last_status, notice.last_error = outcome.status, outcome.error
+    if outcome.is_taken:
+        notice.sent_at = webhook.last_sent_at = now
+        webhook.failing_since = None
+        return
+    webhook.failing_since = webhook.failing_since or now
+    if outcome.status == GONE or notice.attempts > len(PAUSES):
+        notice.failed_at = now
+        webhooks.pause(webhook)
+    else:
+        notice.next_attempt_at = now + PAUSES[max(1, notice.attempts) - 1]
 
 
-def _hides(submission: Submission) -> ColumnElement[bool]:
-    return exists().where(
-        Conflict.submission_id == submission.id,
-        Conflict.person_id == Person.id,
-        Conflict.level == "conflict",
-        Conflict.replaced_at.is_(None),
+def send_again(db: Session, actor: Actor, notice_id: uuid.UUID) -> None:
+    """Queue a notice again that was sent or given up, under the same id; NotFound when it is none or waits already."""
+    if not actor.is_staff("coordinator"):
+        raise Forbidden
+    notice = db.get(Notice, notice_id, with_for_update=True, populate_existing=True)
+    if notice is None or not (notice.sent_at or notice.failed_at):
+        raise NotFound
+    notice.sent_at = notice.failed_at = None
+    notice.attempts = 0
+    notice.next_attempt_at = _now(db)
+    audit.record_call(
+        db, actor, "webhook.notice_sent_again", notice.webhook.call_id, notice=str(notice.id), url=notice.webhook.url
     )
 
 
-def _words(person: Person, subject: str, body: str, **values: object) -> tuple[str, str]:
-    return translate(person.language, subject, **values), translate(person.language, body, **values)
+def listed(db: Session, state: str = "", older: str = "") -> tuple[list[Notice], str | None]:
+    """Notices with their webhooks, newest first, and the place to go on from; None at the end."""
+    statement = select(Notice).options(joinedload(Notice.webhook).joinedload(Webhook.call))
+    if state in STATES:
+        statement = statement.where(_in_state(state))
+    if place := _uuid(older):
+        at = select(Notice.created_at).where(Notice.id == place).scalar_subquery()
+        statement = statement.where(tuple_(Notice.created_at, Notice.id) < tuple_(at, place))
+    rows = list(db.scalars(statement.order_by(Notice.created_at.desc(), Notice.id.desc()).limit(PAGE + 1)))
+    return rows[:PAGE], str(rows[PAGE - 1].id) if len(rows) > PAGE else None
+
+
+def _in_state(state: str) -> ColumnElement[bool]:
+    sent, failed = Notice.sent_at.is_not(None), Notice.failed_at.is_not(None)
+    return {"sent": sent, "failed": failed, "waiting": and_(~sent, ~failed)}[state]
+
+
+def counts(db: Session) -> dict[str, int]:
+    """How many notices wait, were sent, or were given up."""
+    counted = select(*(func.count().filter(_in_state(state)) for state in STATES)).select_from(Notice)
+    return dict(zip(STATES, db.execute(counted).one(), strict=True))
+
+
+def _uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+def sweep(db: Session) -> None:
+    """Forget what was sent long ago."""
+    db.execute(delete(Notice).where(Notice.sent_at < func.clock_timestamp() - KEPT))

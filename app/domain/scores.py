@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import assignments, audit, notices
+from app.domain import assignments, audit, memos
 from app.domain.access import Actor
 from app.domain.errors import NotFound, ReasonMissing
 from app.domain.objections import AlreadyHandedIn, NotAssigned, TooEarly
@@ -153,7 +153,7 @@ def give_back(db: Session, actor: Actor, submission: Submission, seat: str, reas
         raise ReasonMissing
     found.returned_by, found.reason, found.returned_at = actor.person_id, reason, func.clock_timestamp()
     audit.record(db, actor, "scores.returned", submission, seat=seat, person=str(found.assignment.person_id))
-    notices.returned(db, found.assignment.person, actor.name or actor.email, submission, base_url)
+    memos.returned(db, found.assignment.person, actor.name or actor.email, submission, base_url)
 
 
 def returned(db: Session, given_id: uuid.UUID) -> HandIn | None:

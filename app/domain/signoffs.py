@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import assignments, audit, notices, reconciliations, scores
+from app.domain import assignments, audit, memos, reconciliations, scores
 from app.domain.access import Actor
 from app.domain.errors import Invalid, NotFound, ReasonMissing, WordsMissing
 from app.domain.objections import NotAssigned, SamePerson, TooEarly
@@ -105,4 +105,4 @@ def reopen(db: Session, actor: Actor, submission: Submission, reason: str, base_
     found.reopened_by, found.reason, found.reopened_at = actor.person_id, reason, func.clock_timestamp()
     audit.record(db, actor, "dossier.reopened", submission)
     for seated in assignments.live(db, submission).values():
-        notices.reopened(db, seated.person, actor.name or actor.email, submission, base_url)
+        memos.reopened(db, seated.person, actor.name or actor.email, submission, base_url)

@@ -15,14 +15,18 @@ def hit(db: Session, key: str, limit: int, per: timedelta) -> None:
     now: datetime = db.execute(func.clock_timestamp().select()).scalar_one()
     length = per.total_seconds()
     start = datetime.fromtimestamp(now.timestamp() // length * length, UTC)
-    statement = insert(Throttle).values(key=key, window_start=start)
-    count = db.execute(
+    if add(db, key, start, 1) > limit:
+        raise Throttled(retry_after=max(1, int((start + per - now).total_seconds()) + 1))
+
+
+def add(db: Session, key: str, start: datetime, more: int) -> int:
+    """Count `more` tries under `key` in the window that began at `start`; how many there are now."""
+    statement = insert(Throttle).values(key=key, window_start=start, count=more)
+    return db.execute(
         statement.on_conflict_do_update(
-            index_elements=[Throttle.key, Throttle.window_start], set_={"count": Throttle.count + 1}
+            index_elements=[Throttle.key, Throttle.window_start], set_={"count": Throttle.count + more}
         ).returning(Throttle.count)
     ).scalar_one()
-    if count > limit:
-        raise Throttled(retry_after=max(1, int((start + per - now).total_seconds()) + 1))
 
 
 def sweep(db: Session) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from joserfc.jwk import OKPKey
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey, import_key
 
 ALGORITHM = "Ed25519"
 TYPE = "eoi+jws"
@@ -21,6 +22,10 @@ TYPE = "eoi+jws"
 
 class UnknownKey(Exception):
     """The signature was made with a key that is not among those given."""
+
+
+class PrivateKeyGiven(Exception):
+    """A private key was given where a public one is wanted."""
 
 
 class BadSignature(Exception):
@@ -53,6 +58,36 @@ class Signer:
     def jwks(self) -> dict[str, Any]:
         """The public keys, newest last."""
         return {"keys": [_public(_load(path)) for path in _paths(self.folder)]}
+
+
+def public_key(text: str) -> dict[str, str] | None:
+    """The public key of somebody else, given as JWK or PEM, as a JWK: Ed25519 or P-256. None for any other text.
+
+    PrivateKeyGiven where it is a private one, which nobody should have sent.
+    """
+    try:
+        given = json.loads(text) if text.lstrip().startswith("{") else text
+        sort = given["kty"] if isinstance(given, dict) else _sort_of(given)
+        if sort not in ("OKP", "EC"):
+            return None
+        key = import_key(given, sort)
+        described = key.as_dict(private=False)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError, UnsupportedAlgorithm):
+        return None
+    if (described.get("kty"), described.get("crv")) not in (("OKP", "Ed25519"), ("EC", "P-256")):
+        return None
+    if key.is_private:
+        raise PrivateKeyGiven
+    return {name: str(described[name]) for name in ("kty", "crv", "x", "y") if name in described}
+
+
+def _sort_of(pem: str) -> Any:
+    loaded = (
+        serialization.load_pem_private_key(pem.encode(), None)
+        if "PRIVATE KEY" in pem
+        else serialization.load_pem_public_key(pem.encode())
+    )
+    return "OKP" if type(loaded).__name__.startswith("Ed25519") else "EC"
 
 
 def rotate(folder: Path) -> Signer:

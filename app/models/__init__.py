@@ -1,9 +1,10 @@
 """Tables: columns, named constraints, relationships. No behaviour."""
 
-from app.models.accounts import ApiKey, Membership, Organisation, Person, SignIn, SignInLink
+from app.models.accounts import Membership, Organisation, Person, SignIn, SignInLink
 from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.clarifications import Answer, Clarification, Extension
+from app.models.credentials import AccessToken, ApiKey, Assertion, KeyUse, Notice, Webhook
 from app.models.desk import (
     Assignment,
     HandIn,
@@ -25,8 +26,10 @@ from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
 __all__ = [
+    "AccessToken",
     "Answer",
     "ApiKey",
+    "Assertion",
     "Assignment",
     "Attachment",
     "Attempt",
@@ -50,11 +53,13 @@ __all__ = [
     "HandIn",
     "Head",
     "Judgement",
+    "KeyUse",
     "Leaf",
     "Listing",
     "Membership",
     "Mention",
     "Note",
+    "Notice",
     "Organisation",
     "OutboxMessage",
     "Person",
@@ -80,5 +85,6 @@ __all__ = [
     "Verdict",
     "Version",
     "View",
+    "Webhook",
     "Withdrawal",
 ]

@@ -1,4 +1,4 @@
-"""Who: organisations, people, how they sign in, and the keys of machines."""
+"""Who: organisations, people, and how they sign in."""
 
 import uuid
 from datetime import datetime
@@ -109,21 +109,3 @@ class SignIn(Base):
     ended_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship()
-
-
-class ApiKey(Base):
-    """A machine's credential for the API; only a hash of its secret is kept."""
-
-    __tablename__ = "api_key"
-
-    id: Mapped[Id]
-    name: Mapped[str]
-    prefix: Mapped[str] = mapped_column(unique=True)
-    secret_hash: Mapped[str]
-    call_codes: Mapped[list[str]]
-    scopes: Mapped[list[str]]
-    created_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
-    created_at: Mapped[CreatedAt]
-    expires_at: Mapped[datetime]
-    revoked_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]

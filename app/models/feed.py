@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.models.accounts import ApiKey
 from app.models.base import Base, CreatedAt, Id
+from app.models.credentials import ApiKey
 from app.models.submissions import Submission, Version
 
 

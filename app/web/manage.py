@@ -1,14 +1,13 @@
-"""/manage: calls and counts, people, keys, the audit trail, outgoing mail."""
+"""/manage: calls and counts, people, the audit trail, outgoing mail."""
 
 import uuid
 from functools import partial
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, calls, drafts, glossary, identifiers, keys, oversight
+from app.domain import accounts, calls, drafts, glossary, identifiers, oversight
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
 from app.domain.questionnaire import Questionnaire
@@ -21,7 +20,6 @@ router = APIRouter(prefix="/manage")
 CHECK_PAGE = N_("Check page")
 WRONG_PERSON = N_("Give an e-mail address and a role.")
 WRONG_STATE = N_("Give a member state, the name of the authority, and an e-mail address.")
-WRONG_KEY = N_("Give the key a name, and choose at least one call and one scope.")
 
 
 @router.get("")
@@ -81,45 +79,6 @@ def invite_state(request: Request, form: pages.Form, actor: Coordinator, db: Db,
         return _people(request, db, WRONG_STATE, 422)
     accounts.invite_state(db, actor, state, authority, email, portal.settings.base_url)
     return pages.redirect("/manage/people")
-
-
-@router.get("/keys")
-def list_keys(request: Request, actor: Admin, db: Db) -> Response:
-    """The keys of machines."""
-    return _keys(request, db)
-
-
-def _keys(request: Request, db: Db, status: int = 200, **shown: Any) -> Response:
-    context = {"text_of_key": "", "problem": ""} | shown
-    return pages.render(
-        request,
-        "manage/keys.html",
-        status,
-        keys=keys.all_keys(db),
-        listed=calls.all_calls(db),
-        scopes=keys.SCOPES,
-        **context,
-    )
-
-
-@router.post("/keys")
-def issue_key(request: Request, form: pages.Form, actor: Admin, db: Db) -> Response:
-    """Issue a key; the page of this answer is the only one that shows it."""
-    name = pages.field(form, "name", 100)
-    codes = [c.code for c in calls.all_calls(db) if c.code in form.getlist("call")]
-    scopes = [s for s in keys.SCOPES if s in form.getlist("scope")]
-    if not (name and codes and scopes):
-        problem = Message(WRONG_KEY).text(pages.language_of(request))
-        return _keys(request, db, 422, problem=problem)
-    _, text = keys.issue(db, actor, name, codes, scopes)
-    return _keys(request, db, text_of_key=text)
-
-
-@router.post("/keys/{key_id}/revocation")
-def revoke_key(key_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db) -> Response:
-    """Make a key useless."""
-    keys.revoke(db, actor, key_id)
-    return pages.redirect("/manage/keys")
 
 
 @router.get("/audit")

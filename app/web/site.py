@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts
+from app.domain import accounts, grants
 from app.domain.errors import NotFound
 from app.infra import i18n, times
 from app.web import pages
@@ -93,6 +93,13 @@ def metrics(request: Request, actor: Public, portal: PortalDep) -> Response:
 def jwks(actor: Public, portal: PortalDep) -> Response:
     """The public keys that receipts are signed with, earlier ones included."""
     return JSONResponse(portal.signer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+
+@router.get("/.well-known/oauth-authorization-server")
+def authorization_server(actor: Public, portal: PortalDep) -> Response:
+    """Where and how clients get access tokens (RFC 8414)."""
+    metadata = grants.metadata(portal.settings.base_url)
+    return JSONResponse(metadata, headers={"Cache-Control": "public, max-age=300"})
 
 
 @router.get("/.well-known/security.txt")

@@ -1,5 +1,6 @@
 """What the API says of itself is what it does: schemathesis asks every operation for what it promises, and for nonsense."""
 
+import base64
 import json
 from typing import Any
 
@@ -20,8 +21,6 @@ from starlette.testclient import TestClient
 
 from app.deps import Portal
 from app.domain import feed, seals
-from app.domain.access import SYSTEM
-from app.domain.keys import issue
 from tests import make
 
 AGREED = json.loads((make.HERE / "openapi.json").read_text())
@@ -71,10 +70,20 @@ def conditions(real: Real) -> list[dict[str, str]]:
 
 @pytest.fixture
 def keys(db: Session, real: Real) -> list[dict[str, str]]:
-    """Headers with a valid key for both calls, with one that lacks a scope, and with none."""
+    """Headers with a valid key for both calls, with one for each scope, from elsewhere, and with none that is known."""
     every = ["submissions:read", "attachments:read", "deliveries:write"]
-    texts = [issue(db, SYSTEM, "EuroHPC", real["code"], scopes)[1] for scopes in (every, every[:1])]
-    return [{"Authorization": f"Bearer {text}"} for text in texts] + [{"Authorization": "Bearer eoi_none"}]
+    texts = [make.issued(db, real["code"], *scopes)[1] for scopes in (every, *([scope] for scope in every))]
+    texts.append(make.issued(db, real["code"], *every, networks=["192.0.2.0/24"])[1])
+    texts += ["eoi_none", f"{texts[0][:-8]}00000000"]
+    return [{"Authorization": f"Bearer {text}"} for text in texts]
+
+
+@pytest.fixture
+def clients(db: Session, real: Real) -> list[dict[str, str]]:
+    """Headers by which a client of OAuth proves who it is, and some that prove nothing."""
+    made, secret = make.agreed(db, real["code"], "submissions:read", kind="client_secret")
+    proofs = [f"{made.prefix}:{secret}", f"{made.prefix}:{secret}", f"{made.prefix}:x", "eoi_none:x", "\xff\xfe", ":"]
+    return [{"Authorization": "Basic " + base64.b64encode(proof.encode("latin-1")).decode()} for proof in proofs]
 
 
 def aimed(draw: Any, case: Case[Any], real: Real) -> Case[Any]:
@@ -85,6 +94,8 @@ def aimed(draw: Any, case: Case[Any], real: Real) -> Case[Any]:
                 holder[name] = draw(st.sampled_from(real[name]))
     if isinstance(case.body, dict) and case.path.endswith("/deliveries"):
         case.body |= draw(st.sampled_from([{}, *real["arrived"]]))
+    elif isinstance(case.body, dict) and "grant_type" in case.body:
+        return case
     elif isinstance(case.body, dict) and draw(st.booleans()):
         case.body = (
             {**draw(st.sampled_from(real["receipt"])), **case.body}
@@ -96,19 +107,20 @@ def aimed(draw: Any, case: Case[Any], real: Real) -> Case[Any]:
 
 @pytest.mark.parametrize("label", LABELS)
 def test_each_operation_answers_as_described(
-    client: TestClient, real: Real, keys: list[dict[str, str]], label: str
+    client: TestClient, real: Real, keys: list[dict[str, str]], clients: list[dict[str, str]], label: str
 ) -> None:
     described = schemathesis.openapi.from_dict(client.get("/api/v1/openapi.json").json())
     operation = described.find_operation_by_label(label)
     assert operation is not None
     seen: set[int] = set()
+    holders = clients if label.endswith("/oauth/token") else [keys[0]] * 6 + keys
 
     @given(st.data(), st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
     def ask(data: st.DataObject, mode: GenerationMode) -> None:
         case = aimed(data.draw, data.draw(operation.as_strategy(generation_mode=mode)), real)
         sent = case.as_transport_kwargs(base_url="http://testserver/api/v1")
         body = {"content": sent.pop("data")} if isinstance(sent.get("data"), bytes | str) else {}
-        given_headers = data.draw(st.sampled_from([keys[0]] * 6 + keys)), data.draw(st.sampled_from(conditions(real)))
+        given_headers = data.draw(st.sampled_from(holders)), data.draw(st.sampled_from(conditions(real)))
         sent["headers"] = {**sent["headers"], **given_headers[0], **given_headers[1]}
         sent.pop("cookies")
         answer = client.request(**sent, **body)

@@ -129,7 +129,7 @@ def test_a_key_is_good_for_its_calls_scopes_and_time_only(client: TestClient, db
     assert client.get(url, headers=bearer("eoi_nonsense")).status_code == 401
     assert client.get(url, headers=bearer(make.key(db, other))).status_code == 404
     assert client.get(url, headers=bearer(make.key(db, closed, "attachments:read"))).status_code == 403
-    issued, key = keys.issue(db, SYSTEM, "x", [closed.code], ["submissions:read"])
+    issued, key = make.issued(db, [closed.code], "submissions:read")
     assert client.get(url, headers=bearer(key)).status_code == 200
     keys.revoke(db, SYSTEM, issued.id)
     db.flush()

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 from app.domain import (
     access,
     attachments,
+    bearers,
     calls,
     dossiers,
     exemptions,
-    keys,
     oversight,
     prints,
     proofs,
@@ -239,7 +239,7 @@ def test_the_receipt_says_that_it_is_exceptional_on_page_paper_mail_and_to_whoev
 
 def test_staff_find_it_beside_the_register_and_nobody_else_does(db: Session, signer: Signer, closed: Closed) -> None:
     reviewer = make.person(db, "reviewer@rvo.example", staff="reviewer")
-    key = keys.actor_of(db, make.key(db, closed.call))
+    key = bearers.actor_of(db, make.key(db, closed.call))
     assert register.exceptional(db, reviewer, closed.call) == []
     for case, actor in (closed.standing, closed.draft):
         closed.let_in(db, case)
@@ -278,7 +278,7 @@ def test_a_file_that_only_an_exceptional_version_holds_is_not_for_a_machine(
     make.free(db, reviewer, case)
     assert dossiers.file_of(db, reviewer, case.reference, given.sha256)[1]["sha256"] == given.sha256
     with pytest.raises(NotFound):
-        dossiers.file_of(db, keys.actor_of(db, make.key(db, closed.call)), case.reference, given.sha256)
+        dossiers.file_of(db, bearers.actor_of(db, make.key(db, closed.call)), case.reference, given.sha256)
 
 
 def test_proposed_by_one_confirmed_by_another_with_a_mail_and_on_record(db: Session, closed: Closed) -> None:
