@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from app.api.problems import problem
 from app.api.v1 import create_api
 from app.background import Background
+from app.clerk import Clerk
 from app.deps import Portal
 from app.domain import audit
 from app.domain.errors import CrossSite, Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
@@ -34,9 +35,12 @@ from app.web import (
     conflicts,
     deadlines,
     desk,
+    disclosures,
     earlier,
     files,
+    hearings,
     ledger,
+    lookups,
     manage,
     overview,
     pages,
@@ -44,6 +48,7 @@ from app.web import (
     receipts,
     refusals,
     releases,
+    retention,
     review,
     site,
     verify,
@@ -105,8 +110,11 @@ def create_app(portal: Portal) -> FastAPI:
         refusals,
         earlier,
         clarifications,
+        hearings,
         apply,
         conflicts,
+        disclosures,
+        lookups,
         overview,
         releases,
         files,
@@ -114,6 +122,7 @@ def create_app(portal: Portal) -> FastAPI:
         manage,
         desk,
         deadlines,
+        retention,
         account,
         verify,
         problems,
@@ -138,12 +147,14 @@ def create_app(portal: Portal) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    background, watchman = Background(app.state.portal), Watchman(app.state.portal)
+    background, watchman, clerk = (sort(app.state.portal) for sort in (Background, Watchman, Clerk))
     background.start()
     watchman.start()
     gc.collect()
     gc.freeze()  # what is there for good is not looked through again and again
+    clerk.start()
     yield
+    await run_in_threadpool(clerk.stop)
     await run_in_threadpool(background.stop)
     await run_in_threadpool(watchman.stop)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from app.domain import objections
+from app.domain import denials, objections
 from app.domain.objections import ConflictNotStated as ConflictNotStated
 from app.domain.refused import Refused as Refused
 from app.infra.i18n import N_
@@ -240,6 +240,7 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C26": Forbidden,
     **objections.SQLSTATES,
     "P0C34": Forbidden,
+    **denials.SQLSTATES,
 }
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
@@ -265,6 +266,9 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "tag_is_a_short_word": Invalid,
     "points_are_in_range": Invalid,
     **objections.CONSTRAINTS,
+    **dict.fromkeys(denials.WITHOUT_REASON, ReasonMissing),
+    **dict.fromkeys(denials.BY_ONE_PERSON, NeedsSecondPerson),
+    **dict.fromkeys(denials.PENDING, ProposalPending),
 }
 
 

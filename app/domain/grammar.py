@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain import kinds, rules
+from app.domain import clauses, kinds, rules
 from app.infra.i18n import LANGUAGES
 
 Found = Iterator[tuple[int, str]]
@@ -18,6 +18,8 @@ TOP = {
     "notice": TEXT,
     "parts": dict,
     "review": dict,
+    "disclosure": dict,
+    "retention": dict,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
 QUESTION = {
@@ -34,7 +36,11 @@ OPTION = {"value": str, "label": TEXT}
 LIMIT = {"kind": str, "value": str}
 # Which question holds what the desk draws and compares; see parts.py.
 PARTS = {"entities": dict, "sites": dict, "milestones": dict, "funding": dict, "spreads": list}
-ENTITIES = {"list": str, "name": str, "role": str, "lead": str, "country": str, "address": str, "owners": dict}
+ENTITIES = {
+    "list": str, "name": str, "role": str, "lead": str, "country": str, "address": str, "registration": str,
+    "incorporated": str,
+    "owners": dict,
+}  # fmt: skip
 OWNERS = {"list": str, "name": str, "country": str, "share": str, "votes": str, "via": str}
 SITES = {
     "list": str, "name": str, "country": str, "nuts": str, "latitude": str, "longitude": str, "address": str,
@@ -47,6 +53,11 @@ SPREAD = {"name": str, "label": TEXT, "column": str, "share_of": str, "edges": l
 REVIEW = {"language": str, "checklist": list, "criteria": list, "recommendations": list}
 LINE = {"name": str, "part": str, "for": list, "needs": list, "label": TEXT, "check": str, "evidence": list}
 CRITERION = {"name": str, "heading": str, "for": list, "weight": str, "most": int, "label": TEXT, "guide": TEXT}
+DISCLOSURE = {
+    "weeks": int, "longer": int, "view_days": int, "contact": str, "personal": list, "names": list, "personal_ground": str,
+    "opens": dict, "grounds": list,
+}  # fmt: skip
+RETENTION = dict.fromkeys(clauses.SORTS, int)
 OPTIONAL = frozenset(
     [
         "hint",
@@ -77,7 +88,25 @@ OPTIONAL = frozenset(
         *PARTS,
         "review",
         *REVIEW,
-        *("role", "lead", "country", "address", "owners", "share", "votes", "via", "nuts", "latitude", "longitude"),
+        "disclosure",
+        "retention",
+        *DISCLOSURE,
+        *RETENTION,
+        *(
+            "role",
+            "lead",
+            "country",
+            "address",
+            "registration",
+            "incorporated",
+            "owners",
+            "share",
+            "votes",
+            "via",
+            "nuts",
+            "latitude",
+            "longitude",
+        ),
         *("sort", "ceilings", "share_of"),
     ]
 )
@@ -85,7 +114,7 @@ OPTIONAL = frozenset(
 INNER: dict[str, dict[str, Any]] = {"entities": ENTITIES, "sites": SITES, "milestones": MILESTONES, "funding": FUNDING}
 
 
-NAMES = ("for", "needs", "private", "public", "amounts", "edges", "evidence")
+NAMES = ("for", "needs", "private", "public", "amounts", "edges", "evidence", "personal", "names")
 
 
 WEIGHT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,2})?")
@@ -156,6 +185,14 @@ def _inner_shapes(body: Marked) -> Found:
         yield from _shape(column, COLUMN, "a register column")
     for topic in _inside_of(body, "clarifications", list):
         yield from _shape(topic, OPTION, "a topic of clarifications")
+    for name, wanted in (("disclosure", DISCLOSURE), ("retention", RETENTION)):
+        if name in body:
+            yield from _shape(body[name], wanted, f"`{name}`")
+    for answer, opened in _inside_of(body.get("disclosure"), "opens", dict).items():
+        if not isinstance(opened, list) or not _are(opened, str):
+            yield body["disclosure"].line, f"What '{answer}' opens is a list of names."
+    for ground in _inside_of(body.get("disclosure"), "grounds", list):
+        yield from _shape(ground, OPTION, "a ground")
     if "parts" in body and isinstance(body["parts"], dict):
         yield from _parts_shape(body["parts"])
     if isinstance(body.get("review"), dict):

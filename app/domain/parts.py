@@ -18,7 +18,10 @@ class Owners:
 
 @dataclass(frozen=True)
 class Entities:
-    """The list of organisations taking part; the lead is the one whose `role` is `lead`."""
+    """The list of organisations taking part; the lead is the one whose `role` is `lead`.
+
+    `country` is that of the head office; `registration` the number in the trade register of the country `incorporated`.
+    """
 
     list: str
     name: str
@@ -26,6 +29,8 @@ class Entities:
     lead: str | None = None
     country: str | None = None
     address: str | None = None
+    registration: str | None = None
+    incorporated: str | None = None
     owners: Owners | None = None
 
 

@@ -17,8 +17,18 @@ from app.models.desk import (
     Tag,
     Verdict,
 )
+from app.models.disclosures import (
+    Disclosure,
+    DisclosureDecision,
+    DisclosureItem,
+    DisclosureProposal,
+    DisclosureSet,
+    Hearing,
+    HearingAnswer,
+)
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
+from app.models.retention import Certificate, Destruction, Lookup
 from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
@@ -30,19 +40,29 @@ __all__ = [
     "Attempt",
     "Base",
     "Call",
+    "Certificate",
     "Clarification",
     "Conclusion",
     "Conflict",
     "DeadlineChange",
     "Definition",
+    "Destruction",
+    "Disclosure",
+    "DisclosureDecision",
+    "DisclosureItem",
+    "DisclosureProposal",
+    "DisclosureSet",
     "Draft",
     "Event",
     "Exemption",
     "Extension",
     "HandIn",
     "Head",
+    "Hearing",
+    "HearingAnswer",
     "Judgement",
     "Leaf",
+    "Lookup",
     "Membership",
     "Mention",
     "Note",

@@ -18,6 +18,7 @@ from app.domain import (
     exports,
     geography,
     identifiers,
+    lookups,
     portrait,
     prints,
     questionnaire,
@@ -147,6 +148,7 @@ def dossier(
     ref: str,
     actor: Reviewer,
     db: Db,
+    portal: PortalDep,
     version: Annotated[int | None, Query(ge=1, le=pages.MAX_VERSION)] = None,
 ) -> Response:
     """A dossier by the headings of Art. 12b(19), with warnings, files, versions and receipt."""
@@ -180,6 +182,8 @@ def dossier(
         topics=calls.questions(submission.call),
         asked=clarifications.with_states(db, submission),
         became=releases.row_of(db, actor, submission),
+        entities=lookups.of_version(db, questions, shown),
+        asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
 
 
