@@ -20,6 +20,7 @@ from app.infra import database
 from app.infra.bell import Bell
 from app.infra.files import FileStore
 from app.infra.mailer import Mailer
+from app.infra.registers import Registers
 from app.infra.signing import Signer
 from app.settings import Settings
 
@@ -40,6 +41,7 @@ class Portal:
     signer: Signer
     files: FileStore
     mailer: Mailer
+    registers: Registers = field(default_factory=Registers)
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
     waiting: int = 0
@@ -61,6 +63,7 @@ class Portal:
             signer=Signer.load_or_create(settings.data / "keys"),
             files=FileStore.from_url(settings.files_url),
             mailer=Mailer.from_url(settings.mail_url),
+            registers=Registers(settings.vies_url, settings.gleif_url, settings.vies_requester),
         )
 
     def now(self) -> datetime:

@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from app.api.problems import problem
 from app.api.v1 import create_api
 from app.background import Background
+from app.clerk import Clerk
 from app.courier import Courier
 from app.deps import Portal
 from app.domain import audit
@@ -40,10 +41,13 @@ from app.web import (
     conflicts,
     deadlines,
     desk,
+    disclosures,
     earlier,
     files,
+    hearings,
     keys,
     ledger,
+    lookups,
     manage,
     mine,
     notes,
@@ -54,6 +58,7 @@ from app.web import (
     refusals,
     register,
     releases,
+    retention,
     review,
     site,
     verify,
@@ -114,6 +119,7 @@ ROOMS = (
     refusals,
     earlier,
     clarifications,
+    hearings,
     apply,
     mine,
     assigning,
@@ -122,6 +128,8 @@ ROOMS = (
     assessing,
     concluding,
     conflicts,
+    disclosures,
+    lookups,
     overview,
     releases,
     files,
@@ -134,6 +142,7 @@ ROOMS = (
     webhooks,
     desk,
     deadlines,
+    retention,
     account,
     verify,
     problems,
@@ -166,16 +175,18 @@ def create_app(portal: Portal) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     portal: Portal = app.state.portal
-    background, watchman, courier = Background(portal), Watchman(portal), Courier(portal)
+    background, watchman, clerk, courier = Background(portal), Watchman(portal), Clerk(portal), Courier(portal)
     background.start()
     watchman.start()
     courier.start()
     gc.collect()
     gc.freeze()  # what is there for good is not looked through again and again
+    clerk.start()
     await portal.bell.start()
     yield
     await portal.bell.stop()
     await run_in_threadpool(courier.stop)
+    await run_in_threadpool(clerk.stop)
     await run_in_threadpool(background.stop)
     await run_in_threadpool(watchman.stop)
 

@@ -76,6 +76,17 @@ class Settings:
         f"Bearer token, at least {TOKEN_LENGTH} characters.",
     )
 
+    vies_url: str | None = knob(
+        "VIES_URL", "none: VAT numbers are not looked up", "Address of the VIES REST API, as https://host/rest-api."
+    )
+    vies_requester: str | None = knob(
+        "VIES_REQUESTER", "none", "VAT number in whose name VIES is asked; it then gives a consultation number."
+    )
+    gleif_url: str | None = knob(
+        "GLEIF_URL", "none: LEIs are not looked up", "Address of the GLEIF API, as https://host/api/v1."
+    )
+    lookups: bool = knob("LOOKUPS", "off", "Also look up, unasked and slowly, the identifiers of sealed calls.")
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str], demo: bool = False) -> "Settings":
         """Read and judge all settings; `demo` is as good as DEMO. SettingsRefused names the first that will not do."""
@@ -106,6 +117,10 @@ class Settings:
             trusted_proxies=_proxies(env, is_demo),
             webhook_networks=_networks(env, "WEBHOOK_NETWORKS", ""),
             metrics_token=_token(env, is_demo),
+            vies_url=_service(env, "VIES_URL", is_demo),
+            vies_requester=env.get("VIES_REQUESTER") or None,
+            gleif_url=_service(env, "GLEIF_URL", is_demo),
+            lookups=_switch(env, "LOOKUPS"),
         )
 
     def warnings(self) -> list[str]:
@@ -164,6 +179,21 @@ def _base_url(env: Mapping[str, str], demo: bool, port: int) -> str:
             f"BASE_URL is '{value}': without https everybody on the way could read and sign in as others."
         )
     return value
+
+
+def _service(env: Mapping[str, str], name: str, demo: bool) -> str | None:
+    """The address of a service of somebody else's; https unless it is tried out."""
+    value = env.get(name, "").rstrip("/")
+    parts = urlsplit(value)
+    if value and (
+        parts.scheme not in ("https", "http" if demo else "https")
+        or not parts.hostname
+        or parts.query
+        or parts.fragment
+        or "@" in value
+    ):
+        raise SettingsRefused(f"{name} is not an address: write https:// and a host, without name or password.")
+    return value or None
 
 
 def _secret(env: Mapping[str, str], demo: bool, data: Path) -> str:

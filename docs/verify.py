@@ -20,6 +20,11 @@ FORMATS = {  # what may stand unsigned beside the statement, and what the statem
     "eoi-seal/1": ({"leaves"}, "call {call} was sealed at {sealed_at} with {count} submissions and root {root}"),
     "eoi-head/1": (set(), "at {at} the audit trail held {count} lines and ended in {chain}"),
     "eoi-ticket/1": (set(), "problem {reference} was reported at {reported_local}"),
+    "eoi-destruction/1": (
+        set(),
+        "{destroyed[count]} of the class {sort} of call {call} were destroyed at {confirmed_at}",
+    ),
+    "eoi-disclosure/1": (set(), "for request {number} a set with the SHA-256 {sha256} was produced at {at}"),
 }
 
 

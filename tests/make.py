@@ -37,6 +37,7 @@ from app.domain import (
     submissions,
     versions,
     webhooks,
+    withdrawals,
 )
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallClosed
@@ -294,6 +295,22 @@ def attach(db: Session, files: FileStore, actor: Actor, case: Submission, questi
     return attachments.attach(db, files, actor, case, question, "proposal.pdf", BytesIO(document()))
 
 
+def fill_more(db: Session, actor: Actor, case: Submission, step: str, answers: dict[str, Any]) -> None:
+    """Save further answers of a step that was saved before."""
+    saved = drafts.saved(db, case)[step]
+    drafts.save_step(db, actor, case, step, saved.revision, saved.answers | answers, {})
+
+
+def withdraw(db: Session, actor: Actor, case: Submission) -> None:
+    """The submitter withdraws."""
+    withdrawals.withdraw(db, actor, case, "Our plans changed.", ISSUER)
+
+
+def state_conflict(db: Session, actor: Actor, case: Submission) -> None:
+    """The actor, staff, states that they have a conflict about the dossier."""
+    conflicts.state(db, actor, case, "conflict", "My sister works there.")
+
+
 def free(db: Session, actor: Actor, case: Submission) -> None:
     """The actor, staff, states that they have no interest in the dossier, so that it opens to them."""
     conflicts.state(db, actor, case, "none", "")
@@ -322,9 +339,9 @@ def make_due(db: Session, asked: Clarification, seconds: float) -> None:
     db.expire(asked)
 
 
-def taken(files: FileStore, name: str = "proof.pdf") -> attachments.Taken:
+def taken(db: Session, files: FileStore, name: str = "proof.pdf") -> attachments.Taken:
     """A real PDF, checked and kept, to go with an answer."""
-    return attachments.take_in(files, name, BytesIO(document()))
+    return attachments.take_in(db, files, name, BytesIO(document()))
 
 
 def readers(db: Session, case: Submission) -> tuple[Actor, Actor, Actor]:

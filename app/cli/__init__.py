@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import calls, people, proof, rehearsing, releasing, serving
+from app.cli import calls, people, proof, rehearsing, releasing, retention, serving
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(serving.serve)
@@ -18,6 +18,7 @@ app.command()(releasing.release)
 app.command()(proof.export)
 app.command()(proof.verify)
 app.command()(proof.invariants)
+app.command("retention")(retention.show)
 app.command()(rehearsing.drill)
 
 

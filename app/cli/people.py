@@ -1,14 +1,16 @@
 """`staff`, `person` and `key`: who of RVO may sign in, whom to erase, and which machines may call the API."""
 
+import json
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy.orm import Session
 
 from app.cli.terminal import Json, opened, refuse, say
-from app.domain import accounts, calls, erasure, keys
+from app.domain import accounts, calls, erasure, keys, personal
 from app.domain.access import SYSTEM, Actor
 from app.infra import times
 from app.models import ApiKey
@@ -45,6 +47,22 @@ def person_erase(
             refuse(f"{by} is no administrator.")
         lines = erasure.erase(db, accounts.actor_for(db, admin), person.id, reason)
     typer.echo(f"Erased; {lines} lines of the audit trail lost their content and kept their place.")
+
+
+@persons.command("export")
+def person_export(email: str, out: Annotated[Path, typer.Option(help="The file to write.")]) -> None:
+    """All data on a person, as JSON. Example: python -m app person export jo@firm.example --out jo.json"""
+    with opened() as db:
+        person = accounts.find_person(db, email)
+        if person is None:
+            refuse(f"Nobody has the address {email}.")
+        made = json.dumps(personal.export(db, SYSTEM, person.id), ensure_ascii=False, indent=1)
+        try:
+            out.touch(mode=0o600)
+            out.write_text(made + "\n", encoding="utf-8")
+        except OSError as failure:
+            refuse(f"{out} cannot be written: {failure.strerror}.")
+    typer.echo(f"Wrote {out}.")
 
 
 @machines.command("issue")

@@ -94,11 +94,11 @@ def dossiers(actor: Actor) -> Select[Submission, Version]:
     """The submissions whose content the actor may read as staff or as an export client: of sealed calls only.
 
     Not of closed ones: between the cutoff and the seal a deadline may still move. Staff see all, withdrawn ones
-    marked, but nothing of what they stated a conflict about. A key sees the calls it is scoped to, and there what was
+    marked, but nothing of what they stated a conflict about, nor what was destroyed when its term had passed. A key sees the calls it is scoped to, and there what was
     released to it: consented to, not withdrawn; the portal's own export, made on the command line, sees the same of
     every call. Anybody else sees nothing here.
     """
-    found = standing_versions().where(is_sealed)
+    found = standing_versions().where(is_sealed, Version.destruction_id.is_(None))
     if actor.kind in ("api_key", "system"):
         in_scope = true() if actor.kind == "system" else Call.code.in_(actor.call_codes)
         return found.where(in_scope, is_released)
@@ -165,5 +165,5 @@ def exceptional_versions(actor: Actor) -> Select[Submission, Version]:
     return (
         select(Submission, Version)
         .join(Version, and_(Version.submission_id == Submission.id, Version.number == last))
-        .where(_of_staff(actor))
+        .where(Version.destruction_id.is_(None), _of_staff(actor))
     )

@@ -44,6 +44,13 @@ def person_named(db: Session, email: str, language: str = "en", name: str = "") 
     return person
 
 
+def require_id(actor: Actor) -> uuid.UUID:
+    """The id of the person who acts; NotFound for a machine."""
+    if actor.person_id is None:
+        raise NotFound
+    return actor.person_id
+
+
 def actor_for(db: Session, person: Person) -> Actor:
     """The person as an actor, with live memberships."""
     return Actor(

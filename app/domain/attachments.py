@@ -31,12 +31,13 @@ class Taken:
     media_type: str
 
 
-def take_in(files: FileStore, name: str, stream: BinaryIO) -> Taken:
+def take_in(db: Session, files: FileStore, name: str, stream: BinaryIO) -> Taken:
     """Check and keep the file of `stream`: TooLarge beyond 25 MB, FileRefused (saying why) when it is no document allowed."""
     clean = documents.clean_name(name)[-NAME_LENGTH:]
     try:
         with files.staged(stream, MAX_FILE) as staged:
             media_type = documents.inspect(staged.path, clean)
+            hold(db, staged.sha256)
             files.keep(staged)
     except FileTooLarge as failure:
         raise TooLarge from failure
@@ -55,7 +56,7 @@ def attach(
     """
     if not actor.may_edit(submission):
         raise Forbidden
-    taken = take_in(files, name, stream)
+    taken = take_in(db, files, name, stream)
     attachment = db.scalars(
         insert(Attachment)
         .values(
@@ -77,6 +78,16 @@ def attach(
         raise TooManyFiles
     audit.record(db, actor, "attachment.attached", submission, question=question, sha256=taken.sha256)
     return attachment
+
+
+def hold(db: Session, sha256: str) -> None:
+    """Until the commit nobody deletes the file of this digest; who keeps one holds it first. See sweeping."""
+    db.execute(select(func.pg_advisory_xact_lock_shared(lock_of(sha256))))
+
+
+def lock_of(sha256: str) -> int:
+    """The number of the advisory lock of a file: shared while one is kept, whole while it is deleted."""
+    return int.from_bytes(bytes.fromhex(sha256[:16]), signed=True)
 
 
 def detach(db: Session, actor: Actor, submission: Submission, attachment_id: uuid.UUID) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from app.domain import calibration, definitions, grammar, kinds
+from app.domain import calibration, clauses, definitions, grammar, kinds
 from app.domain.grammar import Found, Marked
 from app.domain.questionnaire import Question, Questionnaire
 
@@ -17,7 +17,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]")
 RELEASES = ("at_seal", "by_coordinator")  # how dossiers reach EuroHPC
 RESERVED = frozenset(
-    {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy", "clarifications"}
+    {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"}
+    | {"clarifications", "disclosures"}
 )
 
 
@@ -111,6 +112,11 @@ def _problems(body: Any) -> Found:
     yield from _rules(body, built)
     yield from _parts(body.get("parts", Marked()), built)
     yield from calibration.problems(body, built)
+    for name in ("disclosure", "retention"):
+        for wrong in clauses.problems(
+            built.disclosure, built.retention, {step.name for step in built.steps}, built.has
+        )[name]:
+            yield body[name].line, wrong
 
 
 def _names(body: Marked) -> Found:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from app.domain import access, audit, clarifications, conflicts, references
 from app.domain.access import Actor
+from app.domain.denials import ContentDestroyed
 from app.domain.errors import CallNotClosed, NotFound
 from app.domain.questionnaire import Questionnaire, Step
 from app.infra import times
@@ -58,6 +59,9 @@ def _refuse_early(db: Session, actor: Actor, reference: str | None) -> None:
     in_scope = submission is not None and (actor.is_staff() or submission.call.code in actor.call_codes)
     if submission is not None and in_scope:
         require_closed(db, submission.call)
+        kept = select(Version.id).where(Version.submission_id == submission.id, Version.destruction_id.is_not(None))
+        if actor.is_staff() and db.scalar(kept.join(Submission).where(~access.has_conflict(actor)).limit(1)):
+            raise ContentDestroyed
 
 
 def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Submission, dict[str, Any]]:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from app.domain import objections
+from app.domain import denials, objections
 from app.domain.objections import ConflictNotStated as ConflictNotStated
 from app.domain.refused import Refused as Refused
 from app.infra.i18n import N_
@@ -240,6 +240,7 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C26": Forbidden,
     **objections.SQLSTATES,
     "P0C34": Forbidden,
+    **denials.SQLSTATES,
 }
 
 
@@ -306,6 +307,9 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     **objections.CONSTRAINTS,
     "view_name_is_unique": NameTaken,
     "view_has_a_name": NameMissing,
+    **dict.fromkeys(denials.WITHOUT_REASON, ReasonMissing),
+    **dict.fromkeys(denials.BY_ONE_PERSON, NeedsSecondPerson),
+    **dict.fromkeys(denials.PENDING, ProposalPending),
 }
 
 

@@ -3,6 +3,7 @@
 Whoever records a new event, queues a mail for a new purpose or adds a refusal writes its words here; a test asks for them.
 """
 
+from app.domain import wordbook
 from app.infra.i18n import N_, translate
 
 EVENTS = {
@@ -54,6 +55,7 @@ EVENTS = {
     "organisation.described": N_("described an organisation"),
     "organisation.state_invited": N_("invited a member state"),
     "person.erased": N_("erased a person"),
+    "person.exported": N_("exported all data on a person"),
     "person.profile_changed": N_("changed name or language"),
     "person.signed_in": N_("signed in"),
     "person.signed_out": N_("signed out, or ended a session"),
@@ -87,11 +89,16 @@ EVENTS = {
     "webhook.proposed": N_("proposed a webhook"),
     "webhook.resumed": N_("resumed a webhook"),
     "webhook.secret_shown": N_("took the secret of a webhook"),
+    **wordbook.EVENTS,
 }
 DETAILS = {
     "question": N_("question"),
     "step": N_("page"),
     "call": N_("call"),
+    "disclosure": N_("request to disclose"),
+    "objections": N_("objections"),
+    "sort": N_("class"),
+    "view": N_("view"),
     "events": N_("lines"),
     "reason": N_("reason"),
     "as_operator": N_("by one person, at the machine"),
@@ -121,7 +128,6 @@ DETAILS = {
     "role": N_("role"),
     "rows": N_("rows"),
     "query": N_("chosen in the register"),
-    "view": N_("view"),
     "references": N_("references"),
     "scopes": N_("scopes"),
     "sha256": N_("SHA-256"),
@@ -164,9 +170,12 @@ REFUSALS = {
     "classified_information": N_("held classified information"),
     "conflict_not_stated": N_("a conflict of interest was neither stated nor denied"),
     "cross_site": N_("the form was too old, or of another site"),
+    "content_destroyed": N_("its term had passed and it was destroyed"),
     "deadline_refused": N_("the deadline could not move there"),
     "file_refused": N_("a file could not be taken"),
     "forbidden": N_("the role does not allow it"),
+    "ground_missing": N_("a ground was missing"),
+    "hearing_over": N_("the time to give a view was over"),
     "immutable": N_("what was submitted is never changed"),
     "internal_error": N_("a fault of the portal"),
     "invalid": N_("the request could not be read"),
@@ -176,6 +185,8 @@ REFUSALS = {
     "method_not_allowed": N_("no such kind of request at this address"),
     "needs_second_person": N_("two people must agree"),
     "not_assigned": N_("not the reader of that dossier"),
+    "not_decided": N_("not every dossier was decided on"),
+    "not_heard": N_("the submitter had not been heard"),
     "not_found": N_("not there, or not theirs to see"),
     "not_ready": N_("answers were missing or wrong"),
     "not_withdrawn": N_("was not withdrawn"),
@@ -194,6 +205,7 @@ REFUSALS = {
     "seat_taken": N_("the seat was taken"),
     "signed_off": N_("was signed off already"),
     "stale_step": N_("a colleague had saved the page meanwhile"),
+    "term_runs": N_("nothing was beyond its term"),
     "throttled": N_("too many requests in a short time"),
     "too_early": N_("something comes before it"),
     "register_not_prepared": N_("the register was being prepared"),
@@ -202,6 +214,7 @@ REFUSALS = {
     "too_many_files": N_("too many files"),
     "unauthenticated": N_("not signed in"),
     "unavailable": N_("the database could not be reached"),
+    "withheld_content_found": N_("something withheld stood in a redacted dossier"),
     "words_missing": N_("nothing was said"),
 }
 PURPOSES = {
@@ -220,6 +233,7 @@ PURPOSES = {
     "restoration": N_("submission restored"),
     "sign_in": N_("sign-in link"),
     "ticket": N_("problem reported"),
+    "view": N_("view on disclosure asked"),
     "withdrawal": N_("submission withdrawn"),
     "assignment": N_("dossier to read"),
     "mention": N_("mention in a note"),
@@ -246,34 +260,6 @@ STATES = {
     "upcoming": N_("opens soon"),
     "open": N_("open"),
     "closed": N_("closed"),
-}
-PROGRESS = {
-    "to_assign": N_("to assign"),
-    "assigned": N_("assigned"),
-    "in_review": N_("in review"),
-    "both_in": N_("both in"),
-    "reconciled": N_("reconciled"),
-    "signed_off": N_("signed off"),
-    "reopened": N_("reopened"),
-}
-SEATS = {"first": N_("first reader"), "second": N_("second reader")}
-VERDICTS = {"yes": N_("yes"), "no": N_("no"), "unclear": N_("cannot tell")}
-CHECKLIST_PARTS = {"eligibility": N_("Eligibility"), "completeness": N_("Completeness")}
-NEXT = {
-    "state": N_("say whether you have an interest"),
-    "score": N_("score and hand in"),
-    "wait": N_("wait for the other reader"),
-    "reconcile": N_("reconcile the scores"),
-    "agree": N_("agree to the reconciled scores"),
-    "recommend": N_("write the recommendation"),
-    "sign": N_("sign off"),
-    "done": N_("nothing: signed off"),
-}
-READS = {"nl": N_("Dutch"), "en": N_("English"), "other": N_("another language")}
-ENDINGS = {
-    "conflict": N_("stated a conflict"),
-    "reassigned": N_("given to somebody else"),
-    "undone": N_("undone"),
 }
 CLARIFICATIONS = {
     "open": N_("waits for an answer"),
@@ -370,18 +356,12 @@ WORDS = {
     "assurance": ASSURANCES,
     "scope": SCOPES,
     "check": CHECKS,
-    "progress": PROGRESS,
-    "seat": SEATS,
-    "verdict": VERDICTS,
-    "checklist_part": CHECKLIST_PARTS,
-    "next": NEXT,
-    "reads": READS,
-    "ending": ENDINGS,
     "key_refusal": KEY_REFUSALS,
     "key_kind": KEY_KINDS,
     "key_state": KEY_STATES,
     "route_group": ROUTE_GROUPS,
     "notice": NOTICES,
+    **wordbook.WORDS,
 }
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain import kinds, rules
+from app.domain import clauses, kinds, rules
 from app.infra.i18n import LANGUAGES
 
 Found = Iterator[tuple[int, str]]
@@ -18,6 +18,8 @@ TOP = {
     "notice": TEXT,
     "parts": dict,
     "review": dict,
+    "disclosure": dict,
+    "retention": dict,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
 QUESTION = {
@@ -40,8 +42,9 @@ ENTITIES = {
     "role": str,
     "lead": str,
     "country": str,
-    "number": str,
     "address": str,
+    "registration": str,
+    "incorporated": str,
     "owners": dict,
 }
 OWNERS = {"list": str, "name": str, "country": str, "share": str, "votes": str, "via": str}
@@ -56,6 +59,11 @@ SPREAD = {"name": str, "label": TEXT, "column": str, "share_of": str, "edges": l
 REVIEW = {"language": str, "checklist": list, "criteria": list, "recommendations": list}
 LINE = {"name": str, "part": str, "for": list, "needs": list, "label": TEXT, "check": str, "evidence": list}
 CRITERION = {"name": str, "heading": str, "for": list, "weight": str, "most": int, "label": TEXT, "guide": TEXT}
+DISCLOSURE = {
+    "weeks": int, "longer": int, "view_days": int, "contact": str, "personal": list, "names": list, "personal_ground": str,
+    "opens": dict, "grounds": list,
+}  # fmt: skip
+RETENTION = dict.fromkeys(clauses.SORTS, int)
 OPTIONAL = frozenset(
     [
         "hint",
@@ -86,14 +94,19 @@ OPTIONAL = frozenset(
         *PARTS,
         "review",
         *REVIEW,
+        "disclosure",
+        "retention",
+        *DISCLOSURE,
+        *RETENTION,
         *(
             "facet",
             "ranges",
             "role",
             "lead",
             "country",
-            "number",
             "address",
+            "registration",
+            "incorporated",
             "owners",
             "share",
             "votes",
@@ -109,7 +122,18 @@ OPTIONAL = frozenset(
 INNER: dict[str, dict[str, Any]] = {"entities": ENTITIES, "sites": SITES, "milestones": MILESTONES, "funding": FUNDING}
 
 
-NAMES = ("for", "needs", "private", "public", "amounts", "edges", "ranges", "evidence")
+NAMES = (
+    "for",
+    "needs",
+    "private",
+    "public",
+    "amounts",
+    "edges",
+    "ranges",
+    "evidence",
+    "personal",
+    "names",
+)
 
 
 WEIGHT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,2})?")
@@ -180,6 +204,14 @@ def _inner_shapes(body: Marked) -> Found:
         yield from _shape(column, COLUMN, "a register column")
     for topic in _inside_of(body, "clarifications", list):
         yield from _shape(topic, OPTION, "a topic of clarifications")
+    for name, wanted in (("disclosure", DISCLOSURE), ("retention", RETENTION)):
+        if name in body:
+            yield from _shape(body[name], wanted, f"`{name}`")
+    for answer, opened in _inside_of(body.get("disclosure"), "opens", dict).items():
+        if not isinstance(opened, list) or not _are(opened, str):
+            yield body["disclosure"].line, f"What '{answer}' opens is a list of names."
+    for ground in _inside_of(body.get("disclosure"), "grounds", list):
+        yield from _shape(ground, OPTION, "a ground")
     if "parts" in body and isinstance(body["parts"], dict):
         yield from _parts_shape(body["parts"])
     if isinstance(body.get("review"), dict):

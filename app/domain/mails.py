@@ -81,6 +81,14 @@ ANSWERED_SUBJECT = N_("Answer to the problem %(reference)s")
 ANSWERED_TEXT = N_(
     "You reported the problem %(reference)s at %(at)s. The help desk answers:\n\n%(answer)s\n\n%(link)s\n"
 )
+VIEW_SUBJECT = N_("Your view is asked: request to disclose, %(reference)s")
+VIEW_TEXT = N_(
+    "Somebody asked to see documents under the open-government act, and your expression of interest %(reference)s is among "
+    "them. Nothing is disclosed yet.\n\n"
+    "Here you see what is proposed, section by section. Say of each whether you agree or object, and why:\n%(link)s\n\n"
+    "Until: %(until)s\n\n"
+    "If you say nothing by then, that is written down, and a decision follows without your view.\n"
+)
 
 
 def receipt(
@@ -218,3 +226,17 @@ def _of_ticket(db: Session, email: str, ticket: Ticket, base_url: str, words: tu
     }
     subject, body = (translate(language, text, **values) for text in words)
     return subject, body
+
+
+def view_asked(
+    db: Session, addresses: set[str], submission: Submission, number: int, until: datetime, base_url: str
+) -> None:
+    """Ask each address for the submitter's view on a request to disclose."""
+    for email, of in sorted(known(db, *addresses).items()):
+        values = {
+            "reference": submission.reference,
+            "until": brussels_and_utc(until, of.language),
+            "link": f"{base_url}/apply/{submission.reference}/disclosures/{number}",
+        }
+        subject, body = (translate(of.language, words, **values) for words in (VIEW_SUBJECT, VIEW_TEXT))
+        outbox.enqueue(db, "view", email, subject, body, submission.id)

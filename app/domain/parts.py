@@ -18,15 +18,19 @@ class Owners:
 
 @dataclass(frozen=True)
 class Entities:
-    """The list of organisations taking part; the lead is the one whose `role` is `lead`, `number` one in a national register."""
+    """The list of organisations taking part; the lead is the one whose `role` is `lead`.
+
+    `country` is that of the head office; `registration` the number in the trade register of the country `incorporated`.
+    """
 
     list: str
     name: str
     role: str | None = None
     lead: str | None = None
     country: str | None = None
-    number: str | None = None
     address: str | None = None
+    registration: str | None = None
+    incorporated: str | None = None
     owners: Owners | None = None
 
 

@@ -25,11 +25,11 @@ def text_of(texts: dict[str, str], language: str) -> str:
     return texts.get(language) or texts["en"]
 
 
-def files(questions: Questionnaire, version: Version, language: str) -> list[list[str]]:
-    """The files of a version: question, name, bytes and digest."""
+def files(questions: Questionnaire, given: list[dict[str, Any]], language: str) -> list[list[str]]:
+    """The files that a receipt names: question, name, bytes and digest."""
     return [
         [text_of(questions.question(f["question"]).label, language), f["name"], f"{f['size']} bytes", f["sha256"]]
-        for f in version.files
+        for f in given
     ]
 
 
@@ -57,7 +57,7 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
         "digest_label": t(N_("SHA-256 of the content")),
         "digest": said["payload_sha256"],
         "files_title": t(N_("Files")),
-        "files": files(questions, version, language),
+        "files": files(questions, said["files"], language),
         "notes": [text_of(said["rule"], language), text_of(NON_BINDING, language), *_notice(questions, language)],
         "signature_label": t(N_("Signature (Ed25519), whole in the JSON receipt")),
         "signature": version.receipt.jws.rpartition(".")[2],
@@ -208,4 +208,84 @@ def clarification(asked: Clarification, questions: Questionnaire, state: str, la
         "title": translate(language, N_("Question %(number)s"), number=asked.number),
         "mark": glossary.words("clarification", state, language),
         "rows": rows,
+    }
+
+
+DISCLOSED = N_("Dossier %(reference)s as disclosed")
+WITHHELD = N_("Withheld: %(ground)s")
+DISCLOSED_NOTE = N_(
+    "Sections that are withheld are shown as withheld, with the ground. Contact data of persons are left out of every "
+    "section. Files are named and not contained."
+)
+
+
+def disclosed(document: dict[str, Any], questions: Questionnaire, language: str) -> dict[str, Any]:
+    """The data of templates/pdf/disclosed.typ, of a redacted document."""
+    t = partial(translate, language)
+    name = document["name"]
+
+    def withheld(one: dict[str, Any]) -> str:
+        return "" if one["is_disclosed"] else t(WITHHELD, ground=one["words"] or t(N_("see the decision")))
+
+    rows = [
+        [t(N_("Reference")), document["reference"]],
+        [t(N_("Version")), str(document["version"])],
+        [t(N_("Call")), text_of(questions.title, language)],
+        [t(N_("Kind")), text_of(questions.respondents[document["kind"]].title, language)],
+        [t(N_("Title")), document["title"] or withheld(name)],
+        [t(N_("Organisation")), document["organisation"] or withheld(name)],
+    ]
+    return {
+        "title": t(DISCLOSED, reference=document["reference"]),
+        "subtitle": "",
+        "footer": document["reference"],
+        "lang": language,
+        "rows": rows,
+        "note": t(DISCLOSED_NOTE),
+        "files_title": t(N_("Files")),
+        "sections": [
+            {
+                "title": one["title"],
+                "withheld": withheld(one),
+                "answers": [[a["label"], a["shown"]] for a in one["answers"]],
+                "files": [[f["name"], f["sha256"]] for f in one["files"]],
+            }
+            for one in document["sections"]
+        ],
+    }
+
+
+CERTIFICATE = N_("Certificate of destruction")
+
+
+def certificate(said: dict[str, Any], jws: str, language: str) -> dict[str, Any]:
+    """The data of templates/pdf/certificate.typ, of a signed certificate."""
+    t = partial(translate, language)
+    gone = said["destroyed"]
+
+    def at(text: str) -> str:
+        return times.brussels_and_utc(datetime.fromisoformat(text), language, seconds=True)
+
+    rows = [
+        [t(N_("Call")), said["call"]],
+        [t(N_("Class")), glossary.words("class", said["sort"], language)],
+        [t(N_("Term in months after the deadline")), str(said["months"])],
+        [t(N_("Destroyed")), str(gone["count"])],
+        [t(N_("Oldest")), at(gone["oldest"])],
+        [t(N_("Newest")), at(gone["newest"])],
+        [t(N_("Proposed by")), f"{said['proposed_by']}, {at(said['proposed_at'])}"],
+        [t(N_("Confirmed by, and destroyed at")), f"{said['confirmed_by']}, {at(said['confirmed_at'])}"],
+    ]
+    return {
+        "title": t(CERTIFICATE),
+        "footer": f"{said['call']} · {said['issuer']}",
+        "lang": language,
+        "rows": rows,
+        "digest_label": t(N_("SHA-256 of the content")),
+        "dossiers": [
+            [d["reference"], [[f"{t(N_('Version'))} {v['version']}", v["payload_sha256"]] for v in d["versions"]]]
+            for d in gone.get("dossiers", [])
+        ],
+        "signature_label": t(N_("Signature (Ed25519), whole in the signed JSON")),
+        "signature": jws.rpartition(".")[2],
     }

@@ -25,6 +25,13 @@ REFUSED = N_("Valid: an attempt to submit %(reference)s was refused at %(at)s (%
 SEALED = N_("Valid: call %(call)s was sealed at %(at)s with %(count)s submissions and root %(root)s.")
 HEAD = N_("Valid: at %(at)s the audit trail held %(count)s lines.")
 REPORTED = N_("Valid: problem %(reference)s was reported at %(at)s.")
+DESTROYED = N_(
+    "Valid: at %(at)s %(count)s of the class “%(sort)s” of call %(call)s were destroyed, as %(first)s proposed and "
+    "%(second)s confirmed."
+)
+DISCLOSED = N_(
+    "Valid: for request %(number)s a set of %(count)s dossiers was produced at %(at)s, with the SHA-256 %(sha256)s."
+)
 NOT_JSON = N_("Invalid: this is not JSON as the portal writes it.")
 NO_PATH = N_("Invalid: the proof does not lead from this submission to the root of the seal.")
 OTHER_SEAL = N_(
@@ -184,6 +191,22 @@ def _ticket(document: dict[str, Any], said: dict[str, Any], jwks: Any, seal: Any
     return _alone(document) or _valid(REPORTED, reference=said["reference"], at=said["reported_local"])
 
 
+def _destruction(document: dict[str, Any], said: dict[str, Any], jwks: Any, seal: Any) -> Verdict:
+    people = {"first": said["proposed_by"], "second": said["confirmed_by"]}
+    values = {
+        "at": said["confirmed_at"],
+        "count": said["destroyed"]["count"],
+        "sort": said["sort"],
+        "call": said["call"],
+    }
+    return _alone(document) or _valid(DESTROYED, **values, **people)
+
+
+def _disclosure(document: dict[str, Any], said: dict[str, Any], jwks: Any, seal: Any) -> Verdict:
+    values = {"number": said["number"], "at": said["at"], "sha256": said["sha256"]}
+    return _alone(document) or _valid(DISCLOSED, count=len(said["dossiers"]), **values)
+
+
 def _alone(document: dict[str, Any]) -> Verdict | None:
     """Nothing may stand unsigned beside a statement that has no use for it."""
     extra = sorted(set(document) - {"statement", "jws"})
@@ -196,4 +219,6 @@ CHECKS = {
     statements.SEAL: _seal,
     statements.HEAD: _head,
     statements.TICKET: _ticket,
+    statements.DESTRUCTION: _destruction,
+    statements.DISCLOSURE: _disclosure,
 }

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from app.domain import amounts, kinds, rules
+from app.domain.clauses import Disclosure
 from app.domain.parts import Parts
 from app.domain.yardsticks import Yardsticks
 
@@ -147,6 +148,8 @@ class Questionnaire:
     parts: Parts
     review: Yardsticks
     topics: tuple[Option, ...]
+    disclosure: Disclosure
+    retention: dict[str, int]
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""

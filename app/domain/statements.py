@@ -1,4 +1,4 @@
-"""Signed statements: one envelope for receipts, refusals, seals, heads and tickets, and the bytes it is taken over.
+"""Signed statements: one envelope for receipts, refusals, seals, heads and the rest, and the bytes it is taken over.
 
 A signed document is `{"statement": {...}, "jws": "..."}`: the statement, readable, with its `format`; and a compact JWS
 (Ed25519) whose payload is the statement in RFC 8785 canonical JSON. docs/formats.md tells it to others.
@@ -20,7 +20,9 @@ REFUSAL = "eoi-refusal/1"
 SEAL = "eoi-seal/1"
 HEAD = "eoi-head/1"
 TICKET = "eoi-ticket/1"
-FORMATS = (RECEIPT, REFUSAL, SEAL, HEAD, TICKET)
+DESTRUCTION = "eoi-destruction/1"
+DISCLOSURE = "eoi-disclosure/1"
+FORMATS = (RECEIPT, REFUSAL, SEAL, HEAD, TICKET, DESTRUCTION, DISCLOSURE)
 BESIDE = frozenset({"statement", "jws", "proof", "leaves"})  # what a document may hold; the last two are not signed
 
 UNKNOWN = N_(

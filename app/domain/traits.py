@@ -162,7 +162,7 @@ def _members(questions: Questionnaire, answers: dict[str, Any]) -> Iterator[Mark
     for item in _items(answers, entities.list):
         name = str(item.get(entities.name) or "")
         country = item.get(entities.country or "") or ""
-        for question, sort in _numbered(inner, entities.number):
+        for question, sort in _numbered(inner, entities.registration):
             if value := item.get(question):
                 yield Mark(sort, f"{country} {normal(str(value))}" if sort == "number" else str(value), name)
         if plain := _bare(name):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import merkle, statements
 from app.infra.files import FileStore
-from app.models import Head, Leaf, Receipt, Refusal, Seal, Ticket
+from app.models import Certificate, DisclosureSet, Head, Leaf, Receipt, Refusal, Seal, Ticket
 
 INVARIANTS: dict[str, str] = {
     "Every version was received inside the window of its call.": """
@@ -141,6 +141,24 @@ INVARIANTS: dict[str, str] = {
         select r.id from release r join version v on v.id = r.version_id
           left join leaf l on l.submission_id = r.submission_id and l.version_id = r.version_id and l.state = 'standing'
         where l.version_id is null or not v.is_consented or v.submission_id <> r.submission_id""",
+    "What was destroyed has its certificate, with what the database destroyed, by two people and after its term.": """
+        select d.id from destruction d left join certificate c on c.destruction_id = d.id
+        where d.confirmed_at is not null and (c.body is null or c.body -> 'destroyed' <> d.destroyed
+          or d.confirmed_by = d.proposed_by or d.confirmed_at < retention_from(d.call_id, d.sort))""",
+    "A destroyed version holds no content, and its certificate names its digest.": """
+        select v.id from version v join submission s on s.id = v.submission_id
+          left join certificate c on c.destruction_id = v.destruction_id
+        where v.destruction_id is not null and (v.answers <> '{}' or v.files <> '[]' or v.findings <> '[]'
+          or v.facts <> '{}' or v.title <> ''
+          or not exists (select from jsonb_array_elements(c.body -> 'destroyed' -> 'dossiers') d,
+              jsonb_array_elements(d -> 'versions') said
+            where d ->> 'reference' = s.reference and (said ->> 'version')::int = v.number
+              and said ->> 'payload_sha256' = v.payload_sha256))""",
+    "No version is without content but by a destruction.": """
+        select id from version where destruction_id is null and answers = '{}' and title = ''""",
+    "What is disclosed was decided by two people after the submitter was asked.": """
+        select d.id from disclosure_decision d where d.confirmed_at is not null and (d.confirmed_by = d.decided_by
+          or not exists (select from hearing h where h.item_id = d.item_id and h.asked_at < d.decided_at))""",
     "A late attempt has its signed refusal.": """
         select a.id from attempt a left join refusal r on r.attempt_id = a.id
         where a.code = 'call_closed' and r.attempt_id is null""",
@@ -170,7 +188,7 @@ def _roots(db: Session, evidence: Evidence | None) -> Iterator[object]:
 def _signatures(db: Session, evidence: Evidence | None) -> Iterator[object]:
     if evidence is None:
         return
-    for table in (Receipt, Refusal, Seal, Head, Ticket):
+    for table in (Receipt, Refusal, Seal, Head, Ticket, Certificate, DisclosureSet):
         for body, jws in db.execute(select(table.body, table.jws)).yield_per(500):
             if (wrong := statements.check(statements.document(body, jws), evidence.jwks)) is not None:
                 yield f"{table.__tablename__} {body.get('reference') or body.get('call') or body.get('at')}: {wrong.outcome}"
@@ -180,7 +198,8 @@ def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
     if evidence is None:
         return
     held = """select f ->> 'sha256' as d, (f ->> 'size')::bigint as s from version, jsonb_array_elements(files) f
-        union select f ->> 'sha256', (f ->> 'size')::bigint from answer, jsonb_array_elements(files) f"""
+        union select f ->> 'sha256', (f ->> 'size')::bigint from answer, jsonb_array_elements(files) f
+        union select sha256, size from disclosure_set"""
     for sha256, size in db.execute(text(f"{held} order by 1")):
         if evidence.files.digest(sha256) != (sha256, size):
             yield sha256
@@ -189,7 +208,7 @@ def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
 CHECKS: dict[str, Callable[[Session, Evidence | None], Iterator[object]]] = {
     "Every seal has the root and the counts of its leaves.": _roots,
     "Every signed statement in the database is as it was signed.": _signatures,
-    "Every file of a version or an answer is kept, with its digest.": _files,
+    "Every file of a version, of an answer or produced is kept, with its digest.": _files,
 }
 
 

@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import references, statements
+from app.domain.denials import ContentDestroyed
 from app.domain.errors import NotFound
 from app.models import Submission, Version
 
@@ -50,8 +51,15 @@ def require(version: Version | None) -> Version:
     return version
 
 
+def require_content(version: Version) -> None:
+    """ContentDestroyed where the term of a version had passed; its receipt stays."""
+    if version.destruction_id is not None:
+        raise ContentDestroyed
+
+
 def content_bytes(submission: Submission, version: Version) -> bytes:
     """The canonical bytes of a version's content: their SHA-256 is the one on its receipt."""
+    require_content(version)
     said = version.receipt.body
     content = {
         "format": "eoi-submission/1",

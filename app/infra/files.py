@@ -71,6 +71,14 @@ class FileStore:
             os.fsync(handle)
             os.close(handle)
 
+    def remove(self, sha256: str) -> bool:
+        """Delete a kept file for good; whether there was one."""
+        try:
+            self._place(sha256).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
     def open(self, sha256: str) -> BinaryIO:
         """The bytes of a kept file; FileNotFoundError when there is none."""
         return self._place(sha256).open("rb")

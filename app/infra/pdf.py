@@ -12,7 +12,7 @@ from app.infra.places import place
 
 TEMPLATES = place("templates") / "pdf"
 FONTS = place("static") / "pdf-fonts"
-Template = Literal["receipt", "blank_form", "dossier", "listing"]
+Template = Literal["receipt", "blank_form", "dossier", "listing", "disclosed", "certificate"]
 
 _lock = Lock()  # a compiler is used by one thread at a time
 

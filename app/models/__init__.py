@@ -18,10 +18,20 @@ from app.models.desk import (
     Tag,
     Verdict,
 )
+from app.models.disclosures import (
+    Disclosure,
+    DisclosureDecision,
+    DisclosureItem,
+    DisclosureProposal,
+    DisclosureSet,
+    Hearing,
+    HearingAnswer,
+)
 from app.models.events import Attempt, Event, OutboxMessage, Throttle
 from app.models.feed import Delivery, Epoch, Feed, FeedEntry, Turn
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
+from app.models.retention import Certificate, Destruction, Lookup
 from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
 
@@ -35,12 +45,19 @@ __all__ = [
     "Attempt",
     "Base",
     "Call",
+    "Certificate",
     "Clarification",
     "Conclusion",
     "Conflict",
     "DeadlineChange",
     "Definition",
     "Delivery",
+    "Destruction",
+    "Disclosure",
+    "DisclosureDecision",
+    "DisclosureItem",
+    "DisclosureProposal",
+    "DisclosureSet",
     "Draft",
     "Entry",
     "Epoch",
@@ -52,10 +69,13 @@ __all__ = [
     "FeedEntry",
     "HandIn",
     "Head",
+    "Hearing",
+    "HearingAnswer",
     "Judgement",
     "KeyUse",
     "Leaf",
     "Listing",
+    "Lookup",
     "Membership",
     "Mention",
     "Note",

@@ -1,10 +1,10 @@
 """What every table shares: naming of constraints, and the column types that recur."""
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 
-from sqlalchemy import DateTime, ForeignKey, MetaData, Text, func, text
+from sqlalchemy import Date, DateTime, ForeignKey, MetaData, Text, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -28,6 +28,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012  (SQLAlchemy reads this name off the class)
         datetime: DateTime(timezone=True),
+        date: Date(),
         str: Text,
         dict[str, Any]: JSONB,
         list[Any]: JSONB,

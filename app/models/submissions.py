@@ -111,7 +111,10 @@ class Attachment(Base):
 
 
 class Version(Base):
-    """An accepted submit. Insert-only; the database stamps `received_at` after locking the call."""
+    """An accepted submit. Insert-only; the database stamps `received_at` after locking the call.
+
+    With `destruction_id` its term has passed: the content is gone, what the seal and the receipt state is kept.
+    """
 
     __tablename__ = "version"
 
@@ -133,6 +136,7 @@ class Version(Base):
     submitted_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
     received_at: Mapped[datetime]
     exemption_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("exemption.id"))
+    destruction_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("destruction.id"))
 
     submission: Mapped[Submission] = relationship()
     receipt: Mapped["Receipt"] = relationship(back_populates="version")

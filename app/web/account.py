@@ -1,5 +1,6 @@
 """/account: sign in by e-mail link, who I am, my organisations and colleagues, my sessions."""
 
+import json
 import secrets
 import uuid
 from datetime import timedelta
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, Portal, PortalDep, cookie_name
-from app.domain import accounts, identifiers, sign_ins
+from app.domain import accounts, identifiers, personal, sign_ins
 from app.domain.errors import NotFound
 from app.infra import i18n
 from app.infra.i18n import N_, Message
@@ -122,6 +123,13 @@ def profile(form: pages.Form, actor: Applicant, db: Db) -> Response:
     response = pages.redirect("/account")
     response.delete_cookie("language")
     return response
+
+
+@router.get("/data.json")
+def my_data(actor: Applicant, db: Db) -> Response:
+    """Everything that the portal keeps on me."""
+    made = json.dumps(personal.export(db, actor, accounts.require_id(actor)), ensure_ascii=False, indent=1)
+    return pages.download(made.encode(), "application/json", "my-data.json")
 
 
 @router.get("/organisations/new")

@@ -18,6 +18,7 @@ from app.domain import (
     earlier,
     exemptions,
     findings,
+    hearings,
     judgements,
     reading,
     releases,
@@ -115,6 +116,7 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         has_others=bool(earlier.sources(db, actor, case)),
         progress=releases.progress(db, [case]).get(case.id),
         asked=clarifications.with_states(db, case),
+        views=hearings.of_submission(db, case),
     )
 
 

@@ -158,7 +158,7 @@ def answer(
     clarifications.one(db, case, number)
     words = pages.field(form, "words", clarifications.WORDS_LENGTH)
     request.state.labels = {"words": Message(ANSWER).text(pages.language_of(request))}
-    taken, problems = _files(form, actor, case, portal)
+    taken, problems = _files(db, form, actor, case, portal)
     if not problems:
         try:
             clarifications.answer(db, actor, case, number, words, taken, portal.settings.base_url)
@@ -172,14 +172,14 @@ def answer(
 
 
 def _files(
-    form: FormData, actor: Actor, case: Submission, portal: Any
+    db: Db, form: FormData, actor: Actor, case: Submission, portal: Any
 ) -> tuple[list[Taken], list[tuple[str, Message]]]:
     """Check and keep the posted files of somebody who may answer; and what is wrong with those that were refused."""
     taken: list[Taken] = []
     problems: list[tuple[str, Message]] = []
     for upload in pages.files_named(form, "files") if actor.may_edit(case) else []:
         try:
-            taken.append(attachments.take_in(portal.files, upload.filename or "", upload.file))
+            taken.append(attachments.take_in(db, portal.files, upload.filename or "", upload.file))
         except (FileRefused, TooLarge) as refusal:
             problems.append(("files", refusal.message))
     return taken, problems

@@ -164,6 +164,7 @@ def version(request: Request, ref: str, number: Number, actor: Applicant, db: Db
     """A version as it was submitted, by the definition that it answered."""
     case = submissions.load(db, actor, ref)
     found = versions.one(db, case, number)
+    versions.require_content(found)
     questions = calls.questions_of(db, found.definition_digest)
     files: dict[str, list[dict[str, object]]] = {}
     for file in found.files:

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.deps import Db
+from app.deps import Db, PortalDep
 from app.domain import (
     calls,
     changes,
     clarifications,
     dossiers,
     geography,
+    lookups,
     portrait,
     prints,
     questionnaire,
@@ -33,6 +34,7 @@ def dossier(
     ref: str,
     actor: Reviewer,
     db: Db,
+    portal: PortalDep,
     version: Annotated[int | None, Query(ge=1, le=pages.MAX_VERSION)] = None,
 ) -> Response:
     """A dossier by the headings of Art. 12b(19), with warnings, files, versions and receipt."""
@@ -67,6 +69,8 @@ def dossier(
         asked=clarifications.with_states(db, submission),
         became=releases.row_of(db, actor, submission),
         shared=traits.shared(db, actor, submission.id),
+        entities=lookups.of_version(db, questions, shown),
+        asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
 
 

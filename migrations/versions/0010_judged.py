@@ -7,7 +7,7 @@ applicant writes, it is written inside the window only.
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

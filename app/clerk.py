@@ -1,0 +1,60 @@
+"""Slow work that must hold nobody up: asking other registers about identifiers, deleting the files of what was destroyed.
+
+A thread of its own, as the background work seals calls and must be on time for that.
+"""
+
+import logging
+import threading
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.deps import Portal
+from app.domain import calls, lookups, sweeping
+from app.domain.errors import Throttled
+
+log = logging.getLogger(__name__)
+
+PAUSE = 2.0  # seconds between two look-ups of one process
+REST = timedelta(minutes=10)  # until the next look when there was nothing to do
+
+
+class Clerk:
+    """One thread a process, from its start to its end."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="clerk", daemon=True)
+        self.rests_until = datetime.min.replace(tzinfo=UTC)
+
+    def start(self) -> None:
+        """Begin."""
+        self.thread.start()
+
+    def stop(self) -> None:
+        """End after what is in hand."""
+        self.stopping.set()
+        self.thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self.stopping.wait(PAUSE):
+            try:
+                sweeping.sweep(self.portal.sessions, self.portal.files)
+                if self.portal.settings.lookups and self.portal.now() >= self.rests_until:
+                    self._look_up()
+            except SQLAlchemyError as failure:
+                log.warning("slow work lost the database, trying again: %s", failure)
+            except Exception:
+                log.exception("a round of the slow work failed, trying again")
+
+    def _look_up(self) -> None:
+        try:
+            with self.portal.sessions.begin() as db:
+                found = lookups.look_up_next(
+                    db, lambda version: calls.questions_of(db, version.definition_digest), self.portal.registers
+                )
+        except Throttled:
+            found = True
+        if not found:
+            self.rests_until = self.portal.now() + REST

@@ -1,0 +1,122 @@
+"""The words of the review desk: reading and judging, disclosure, retention and look-ups. The glossary has them among its own."""
+
+from app.infra.i18n import N_
+
+EVENTS = {
+    "destruction.confirmed": N_("destroyed data beyond their term"),
+    "destruction.dropped": N_("dropped a proposed destruction"),
+    "destruction.proposed": N_("proposed to destroy data beyond their term"),
+    "disclosure.closed": N_("closed a request to disclose"),
+    "disclosure.confirmed": N_("confirmed what is disclosed of a dossier"),
+    "disclosure.decided": N_("decided what is disclosed of a dossier"),
+    "disclosure.decision_dropped": N_("took back a decision on disclosure"),
+    "disclosure.dossier_added": N_("added a dossier to a request to disclose"),
+    "disclosure.dossier_left_out": N_("left a dossier out of a request to disclose"),
+    "disclosure.extended": N_("extended the time for a request to disclose"),
+    "disclosure.produced": N_("produced the set of a request to disclose"),
+    "disclosure.proposed": N_("proposed what to disclose of a dossier"),
+    "disclosure.registered": N_("registered a request to disclose"),
+    "disclosure.set_read": N_("took away the set of a request to disclose"),
+    "disclosure.view_asked": N_("asked the submitter's view on disclosure"),
+    "disclosure.view_given": N_("gave the submitter's view on disclosure"),
+    "identifiers.looked_up": N_("had identifiers looked up"),
+}
+PROGRESS = {
+    "to_assign": N_("to assign"),
+    "assigned": N_("assigned"),
+    "in_review": N_("in review"),
+    "both_in": N_("both in"),
+    "reconciled": N_("reconciled"),
+    "signed_off": N_("signed off"),
+    "reopened": N_("reopened"),
+}
+SEATS = {"first": N_("first reader"), "second": N_("second reader")}
+VERDICTS = {"yes": N_("yes"), "no": N_("no"), "unclear": N_("cannot tell")}
+CHECKLIST_PARTS = {"eligibility": N_("Eligibility"), "completeness": N_("Completeness")}
+NEXT = {
+    "state": N_("say whether you have an interest"),
+    "score": N_("score and hand in"),
+    "wait": N_("wait for the other reader"),
+    "reconcile": N_("reconcile the scores"),
+    "agree": N_("agree to the reconciled scores"),
+    "recommend": N_("write the recommendation"),
+    "sign": N_("sign off"),
+    "done": N_("nothing: signed off"),
+}
+READS = {"nl": N_("Dutch"), "en": N_("English"), "other": N_("another language")}
+ENDINGS = {
+    "conflict": N_("stated a conflict"),
+    "reassigned": N_("given to somebody else"),
+    "undone": N_("undone"),
+}
+CLASSES = {
+    "drafts": N_("drafts that were never submitted"),
+    "submissions": N_("submissions"),
+    "withdrawn": N_("withdrawn submissions"),
+    "attempts": N_("attempts to submit that were refused"),
+    "mails": N_("mails"),
+    "sign_ins": N_("sign-ins"),
+}
+KEPT = {
+    "term": N_("the term has not passed"),
+    "disclosure": N_("a request to disclose is pending"),
+    "exemption": N_("the submitter may still submit"),
+    "evidence": N_("evidence of what was accepted"),
+    "waiting": N_("still to be sent"),
+}
+VIEWS = {
+    "agreed": N_("agrees"),
+    "objected": N_("objects"),
+    "silent": N_("said nothing in the time given"),
+}
+DISCLOSING = {
+    "added": N_("to be proposed"),
+    "proposed": N_("the submitter is to be asked"),
+    "asked": N_("the submitter is asked"),
+    "heard": N_("to be decided"),
+    "decided": N_("waits for a second person"),
+    "confirmed": N_("decided"),
+}
+LOOKUPS = {
+    "valid": N_("valid"),
+    "invalid": N_("not valid"),
+    "unknown": N_("unknown"),
+}
+EVIDENCE = {
+    "name": N_("Name"),
+    "address": N_("Address"),
+    "consultation": N_("Consultation number"),
+    "problem": N_("Because"),
+}
+PROBLEMS = {
+    "down": N_("the register could not be reached"),
+    "slow": N_("the register took too long"),
+    "too_large": N_("the answer was too large"),
+    "not_an_answer": N_("the answer could not be read"),
+    "MS_UNAVAILABLE": N_("the register of the member state is away"),
+}
+IDENTIFIERS = {
+    "vat": N_("VAT number"),
+    "lei": N_("LEI"),
+    "euid": N_("EUID"),
+    "kvk": N_("KvK number"),
+    "pic": N_("PIC"),
+    "registration": N_("Number in the national register"),
+}
+WORDS = {
+    "progress": PROGRESS,
+    "seat": SEATS,
+    "verdict": VERDICTS,
+    "checklist_part": CHECKLIST_PARTS,
+    "next": NEXT,
+    "reads": READS,
+    "ending": ENDINGS,
+    "class": CLASSES,
+    "kept": KEPT,
+    "view": VIEWS,
+    "disclosing": DISCLOSING,
+    "lookup": LOOKUPS,
+    "evidence": EVIDENCE,
+    "problem": PROBLEMS,
+    "identifier": IDENTIFIERS,
+}
