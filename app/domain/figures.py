@@ -32,7 +32,7 @@ from app.domain.parts import Entities, Spread
 from app.domain.questionnaire import Questionnaire
 from app.models import Call, Organisation, Submission, Version
 
-KEPT = 64  # sealed calls, times readers with conflicts of their own, of which a process remembers the figures
+KEPT = 64  # sealed calls of which a process remembers the figures
 NOT_GIVEN = ""
 
 
@@ -55,40 +55,60 @@ class Figures:
 
 _kept: OrderedDict[Any, Figures] = OrderedDict()
 _keeping = Lock()
+UNBIASED = Actor(kind="person", staff_role="reviewer")  # a member of staff who stated nothing about any dossier
 
 
 def of(db: Session, actor: Actor, call: Call, questions: Questionnaire) -> Figures:
-    """The figures of a sealed call. Its set never changes, so they are remembered by what this reader may not see."""
-    hidden = select(Submission.id).where(Submission.call_id == call.id, access.has_conflict(actor))
-    seen_by = (actor.kind, actor.staff_role, frozenset(db.scalars(hidden)))
-    key = (call.id, call.sealed_at, questions.digest, seen_by)
+    """The figures of a sealed call as the actor may see them.
+
+    A sealed set never changes, so what it adds up to is remembered; what the reader has a conflict with is counted anew
+    and taken off. All figures are counts and sums, so the rest is what counting only what they may see would give.
+    """
+    if not actor.is_staff():
+        return count(db, actor, call.id, questions)
+    key = (call.id, call.sealed_at, questions.digest)
     with _keeping:
-        if (known := _kept.get(key)) is not None:
-            _kept.move_to_end(key)
-            return known
-    made = count(db, actor, call.id, questions)
-    with _keeping:
-        _kept[key] = made
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return made
+        whole = _kept.get(key)
+    if whole is None:
+        whole = count(db, UNBIASED, call.id, questions)
+        with _keeping:
+            _kept[key] = whole
+            while len(_kept) > KEPT:
+                _kept.popitem(last=False)
+    hidden = Submission.id.in_(select(Submission.id).where(Submission.call_id == call.id, access.has_conflict(actor)))
+    return without(whole, count(db, UNBIASED, call.id, questions, hidden))
 
 
-def count(db: Session, actor: Actor, call_id: uuid.UUID, questions: Questionnaire) -> Figures:
-    """The figures, counted anew."""
+def count(
+    db: Session, actor: Actor, call_id: uuid.UUID, questions: Questionnaire, only: ColumnElement[bool] | None = None
+) -> Figures:
+    """The figures of what the actor may see, or of some of it, counted anew."""
     made = Figures()
-    for picture, key, number, amount in db.execute(statement(actor, call_id, questions)):
-        made.counts.setdefault(picture, {})[NOT_GIVEN if key is None else key] = number
-        if amount is not None:
+    for picture, key, number, amount in db.execute(statement(actor, call_id, questions, only)):
+        if number:
+            made.counts.setdefault(picture, {})[NOT_GIVEN if key is None else key] = number
+        if amount:
             made.sums[picture] = amount
     return made
 
 
-def statement(actor: Actor, call_id: uuid.UUID, questions: Questionnaire) -> Any:
+def without(whole: Figures, part: Figures) -> Figures:
+    """The figures of all but a part."""
+    counts = {
+        picture: {key: left for key, number in of.items() if (left := number - part.of(picture).get(key, 0))}
+        for picture, of in whole.counts.items()
+    }
+    sums = {name: whole.sums[name] - part.sums.get(name, 0) for name in whole.sums}
+    return Figures({k: v for k, v in counts.items() if v}, {k: v for k, v in sums.items() if v})
+
+
+def statement(
+    actor: Actor, call_id: uuid.UUID, questions: Questionnaire, only: ColumnElement[bool] | None = None
+) -> Any:
     """Every dossier is read once, its answers unpacked once; then it is grouped for each picture."""
     funding = questions.parts.funding
     names = (funding.total, *funding.sources) if funding else ()
-    every = _dossiers(actor, call_id, questions, names)
+    every = _dossiers(actor, call_id, questions, names, literal(True) if only is None else only)
     shown = every.c.is_withdrawn.is_(False)
     day = func.to_char(func.timezone("Europe/Brussels", every.c.received_at), "YYYY-MM-DD")
     hours = cast(func.floor(func.extract("epoch", Call.closes_at - every.c.received_at) / 3600), String)
@@ -132,7 +152,9 @@ def _bin(spread: Spread, facts: ColumnElement[Any]) -> ColumnElement[Any]:
     return cast(func.width_bucket(value, edges), String)
 
 
-def _dossiers(actor: Actor, call_id: uuid.UUID, questions: Questionnaire, names: tuple[str, ...]) -> CTE:
+def _dossiers(
+    actor: Actor, call_id: uuid.UUID, questions: Questionnaire, names: tuple[str, ...], only: ColumnElement[bool]
+) -> CTE:
     parts = questions.parts
     wholes = [part.list for part in (parts.entities, parts.sites) if part] + [n.partition(".")[0] for n in names]
     answers = (
@@ -147,7 +169,7 @@ def _dossiers(actor: Actor, call_id: uuid.UUID, questions: Questionnaire, names:
     if wholes:
         found = found.join(answers, literal(True))
     return (
-        found.where(Submission.call_id == call_id, Version.call_id == call_id)
+        found.where(Submission.call_id == call_id, Version.call_id == call_id, only)
         .with_only_columns(
             Version.kind,
             Version.received_at,

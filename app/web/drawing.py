@@ -235,7 +235,8 @@ def _levels(owned: Ownership) -> dict[str, int]:
             if holder not in met and level[held] + 1 > level.get(holder, 0) and len(waiting) < 5000:
                 level[holder] = level[held] + 1
                 waiting.append((holder, met | {holder}))
-    return level
+    rows = {depth: row for row, depth in enumerate(sorted(set(level.values())))}  # circles may leave rows empty
+    return {party: rows[depth] for party, depth in level.items()}
 
 
 def _wrapped(name: str) -> tuple[str, ...]:

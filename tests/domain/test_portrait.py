@@ -134,6 +134,27 @@ def test_no_point_of_the_globe_is_too_far(latitude: float) -> None:
     )
 
 
+def test_no_row_of_the_graph_is_empty_and_all_of_it_fits() -> None:
+    rows = [
+        ("A", "70", None),
+        ("B", "30", None),
+        ("B", "20", "A"),
+        ("A", "10", "B"),
+        ("C", "80", "A"),
+        ("D", "1", None),
+    ]
+    owners = [{"name": n, "share": s, "via": v} for n, s, v in rows]
+    members = [{"legal_name": "Delta", "role": "lead", "owners": owners}]
+    (owned,) = portrait.of(call(), {"members": members}).owned
+    made = drawing.graph(owned, "en")
+    depths = sorted({box.y for box in made.boxes})
+    assert depths == [n * (drawing.TALL + drawing.RISE) for n in range(len(depths))]
+    assert len({(box.x, box.y) for box in made.boxes}) == len(made.boxes) == 5
+    assert len(made.arrows) == 6
+    places = [tuple(map(int, p.split(","))) for a in made.arrows for p in a.points.split()]
+    assert all(0 <= x <= made.width and 0 <= y <= made.height for x, y in places)
+
+
 @pytest.mark.parametrize("kind", ["FC", "MS", "OO"])
 def test_each_sample_can_be_drawn_and_each_table_is_rectangular(kind: str) -> None:
     for variant in [{}, *(v["changes"] for v in demo.samples()["variants"] if v["kind"] == kind)]:
