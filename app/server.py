@@ -5,13 +5,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
 from alembic import command
 from alembic.config import Config
+from uvicorn import _subprocess
+from uvicorn.supervisors import Multiprocess
 
 from app import demo as demonstration
+from app import forge
 from app.deps import Portal
 from app.infra import database
 from app.infra.files import FileStore
@@ -78,6 +82,7 @@ def own_jwks(settings: Settings) -> dict[str, Any]:
 
 def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
     """Migrate when this process may, refuse to serve unsafely, then serve until told to stop."""
+    forge.heat()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if demo:
@@ -96,10 +101,9 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
         if demo:
             demonstration.prepare(Portal.opened(settings, urls.app), urls.owner)
             demonstration.announce(settings)
-        os.environ |= {"DATABASE_URL": urls.app, "EOI_PARENT": str(os.getpid())}
-        os.environ.pop("DATABASE_OWNER_URL", None)
-        uvicorn.run(
-            "app.worker:worker",
+        environ = {name: value for name, value in os.environ.items() if name != "DATABASE_OWNER_URL"}
+        config = uvicorn.Config(
+            partial(forge.worker, environ | {"DATABASE_URL": urls.app}),
             factory=True,
             host=host,
             port=settings.port,
@@ -113,6 +117,8 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
             timeout_keep_alive=15,
             timeout_graceful_shutdown=10,
         )
+        _subprocess.spawn = forge.FORGE  # type: ignore[assignment]  # uvicorn would import everything once a worker
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
 
 
 def refuse_powers(url: str, demo: bool) -> None:

@@ -1,9 +1,7 @@
 """What each server process runs: the application over its own portal. It imports no more than that, to be up soon."""
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -13,13 +11,9 @@ from app.deps import Portal
 from app.main import create_app
 from app.settings import Settings
 
-PR_SET_PDEATHSIG = 1
-
 
 def worker() -> FastAPI:
-    """The application; it ends when its parent does, however that ended."""
-    if sys.platform == "linux" and os.environ.get("EOI_PARENT") == str(os.getppid()):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    """The application, by the settings of the environment."""
     settings = Settings.from_env(os.environ, demo=os.environ.get("DEMO") == "1")
     portal = Portal.opened(settings, settings.database_url or "")
     for number in (signal.SIGINT, signal.SIGTERM):

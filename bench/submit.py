@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import json
+import os
 import secrets
 import statistics
 import subprocess
@@ -55,6 +56,22 @@ def load(url: str, drafts: list[Applicant]) -> tuple[float, list[float], list[st
     return len(got) / (time.perf_counter() - started), took, got
 
 
+def spent(*roots: int) -> float:
+    """Processor seconds spent so far by these processes and all below them."""
+    parents, seconds = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            part = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        parents[int(folder.name)] = int(part[1])
+        seconds[int(folder.name)] = sum(map(int, part[11:15])) / os.sysconf("SC_CLK_TCK")
+    below = set(roots)
+    while more := {number for number, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sum(seconds.get(number, 0.0) for number in below)
+
+
 def raw(cluster: Cluster, folder: Path, seconds: int) -> float:
     """Transactions a second that insert the rows of one submit, without triggers, by pgbench with 32 clients."""
     engine = database.engine(cluster.superuser_url(NAME))
@@ -103,7 +120,12 @@ def main() -> None:
         drafts = stage.prepare(CALL, given.drafts)
         warm = CLIENTS * 2
         load(stage.url, drafts[:warm])
+        parts = {"server": stage.process.pid if stage.process else 0, "PostgreSQL": stage.cluster.pid or 0}
+        before = {part: spent(number) for part, number in parts.items()}
+        mine = time.process_time()
         rate, took, got = load(stage.url, drafts[warm:])
+        cost = {part: spent(number) - before[part] for part, number in parts.items()}
+        cost["driver"] = time.process_time() - mine
         base = raw(stage.cluster, Path(name), 10)
         stored, exported = found(stage, Path(name))
     took.sort()
@@ -111,6 +133,8 @@ def main() -> None:
         f"accepted submits: {rate:.0f}/s with {CLIENTS} clients, {given.workers} workers, {len(got)} of {len(drafts) - warm}"
     )
     print(f"latency: p50 {statistics.median(took) * 1000:.0f} ms, p99 {took[int(len(took) * 0.99)] * 1000:.0f} ms")
+    each = ", ".join(f"{part} {seconds / len(got) * 1000:.2f} ms" for part, seconds in cost.items())
+    print(f"processor time a submit: {each}")
     print(f"raw commit of the same rows by pgbench: {base:.0f}/s; ratio {rate / base:.1%}")
     print(
         f"acknowledged but not in the database: {len(set(got) - stored)}; not in the export: {len(set(got) - exported)}"

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,6 +108,20 @@ def test_a_broken_promise_gives_exit_code_1(findings: Findings, code: int, monke
     done = CliRunner().invoke(app, ["drill"])
     assert done.exit_code == code
     assert ("stamped late: 1" in done.stderr) is (code == 1)
+
+
+@pytest.mark.committed
+def test_no_worker_outlives_a_killed_server(tmp_path: Path) -> None:
+    with stage.raised(tmp_path) as portal:
+        workers = portal.workers_now()
+        assert len(workers) == 2
+        assert portal.process is not None
+        os.kill(portal.process.pid, signal.SIGKILL)
+        portal.process.wait()
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{number}").exists() for number in workers):
+            assert time.monotonic() < deadline, "a worker lives on"
+            time.sleep(0.05)
 
 
 @pytest.mark.committed

@@ -113,15 +113,16 @@ class Stage:
 
     def workers_now(self) -> list[int]:
         """The process numbers of the workers."""
-        found = []
+        parents, forges = {}, set()
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-                if self.process and parent == self.process.pid and b"spawn_main" in (folder / "cmdline").read_bytes():
-                    found.append(int(folder.name))
+                number, parent = int(folder.name), int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                parents[number] = parent
+                if self.process and parent == self.process.pid and b"forkserver" in (folder / "cmdline").read_bytes():
+                    forges.add(number)
             except OSError:
                 continue  # it ended meanwhile
-        return found
+        return [number for number, parent in parents.items() if parent in forges]
 
     def kill_worker(self, chance: Random) -> None:
         """End one worker as the kernel does when memory is short; the server starts another by itself."""
