@@ -19,6 +19,7 @@ app.command()(proof.export)
 app.command()(proof.verify)
 app.command()(proof.invariants)
 app.command()(rehearsing.drill)
+app.command()(rehearsing.sandbox)
 
 
 def main() -> None:
