@@ -4,6 +4,7 @@ import os
 import secrets
 from datetime import timedelta
 from io import BytesIO
+from itertools import cycle, islice
 from typing import Any
 
 import yaml
@@ -22,6 +23,7 @@ CALL = place("calls") / "aigf-eoi.yaml"
 OTHERS = ("ai-factory", "nl-poll")  # the calls beside it, as their files stand
 SAMPLES = place("calls") / "samples" / "aigf-eoi.yaml"
 REHEARSAL = "aigf-rehearsal"
+BATCH = 25  # synthetic submissions made in one transaction
 COMPANY, STATE = "company@demo.example", "ministry@demo.example"
 STAFF = {"reviewer@demo.example": "reviewer", "coordinator@demo.example": "coordinator", "admin@demo.example": "admin"}
 
@@ -51,6 +53,26 @@ def prepare(portal: Portal, owner_url: str) -> None:
     handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(key)
+
+
+def sandbox(portal: Portal, owner_url: str, code: str, number: int, back: int, by: Actor) -> dict[str, Any]:
+    """A call for those who write a client: so many synthetic submissions with files, sealed and released, some taken back.
+
+    `by` is the coordinator who takes them back. The key that comes with it is for this call alone.
+    """
+    _publish(owner_url, callfile.load(CALL), code, synthetic=True, release="at_seal")
+    for start in range(0, number, BATCH):
+        with portal.sessions.begin() as db:
+            _fill(portal, db, calls.by_code(db, code), f"{code}-{start}-", min(BATCH, number - start))
+    _close(owner_url, code)
+    with portal.sessions.begin() as db:
+        call, base_url = calls.by_code(db, code), portal.settings.base_url
+        seals.seal(db, call, portal.signer, seals.Setting(base_url, None))
+        released = [row.submission.reference for row in releases.listed(db, by, call, "released", limit=number).rows]
+        if gone := released[:back]:
+            releases.take_back(db, by, gone, "The sandbox shows what is taken back.", base_url)
+        key = keys.issue(db, by, f"sandbox {code}", [code], list(keys.SCOPES))[1]
+    return {"call": code, "key": key, "submitted": number, "released": len(released), "taken_back": len(gone)}
 
 
 def announce(settings: Settings) -> None:
@@ -116,11 +138,13 @@ def samples() -> dict[str, Any]:
     return found
 
 
-def _fill(portal: Portal, db: Session, call: Call) -> None:
+def _fill(portal: Portal, db: Session, call: Call, prefix: str = "sample", wanted: int | None = None) -> None:
+    """The samples as they are; or so many of them, over again, without the member states, which respond but once."""
     given = samples()
-    for number, variant in enumerate(given["variants"], start=1):
+    repeated = cycle(variant for variant in given["variants"] if variant["kind"] != "MS")
+    for number, variant in enumerate(islice(repeated, wanted) if wanted else given["variants"], start=1):
         kind, name = variant["kind"], variant["organisation"]
-        email = f"sample{number}@demo.example"
+        email = f"{prefix}{number}@demo.example"
         actor = _person(db, email, f"Sample {number}")
         if kind == "MS":
             accounts.invite_state(db, SYSTEM, variant["country"], name, email, portal.settings.base_url)

@@ -43,7 +43,7 @@ def content_digest(document: dict[str, Any]) -> str:
     content = {name: document[name] for name in ("call", "definition", "reference", "kind", "language", "organisation")}
     sections = [s for heading in ("envelope", "technical", "impact", "financial") for s in document[heading].values()]
     answers = {name: value for section in sections for name, value in section["answers"].items()}
-    files = [{n: f[n] for n in ("question", "name", "media_type", "size", "sha256")} for f in document["files"]]
+    files = [{n: f[n] for n in ("id", "question", "name", "media_type", "size", "sha256")} for f in document["files"]]
     warnings = [{name: w[name] for name in ("code", "path", "reason")} for w in document["warnings"]]
     content |= {"format": "eoi-submission/1", "answers": answers, "files": files, "warnings": warnings}
     return hashlib.sha256(canonical(content)).hexdigest()

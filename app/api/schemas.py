@@ -131,6 +131,10 @@ Sections = dict[str, Section]
 class File(Strict):
     """A file given as an answer."""
 
+    id: str = Field(
+        description="The portal's own name for it, part of what `payload_sha256` is taken over.",
+        examples=["05b305dd-646b-4257-bdb8-b6d7d2629298"],
+    )
     question: str = Field(description="The question that it answers.", examples=["proposal"])
     section: str = Field(examples=["attachments"])
     confidential: bool = Field(description="The mark of its section.")

@@ -20,6 +20,7 @@ app.command()(proof.verify)
 app.command()(proof.invariants)
 app.command("retention")(retention.show)
 app.command()(rehearsing.drill)
+app.command()(rehearsing.sandbox)
 
 
 def main() -> None:

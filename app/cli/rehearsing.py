@@ -1,4 +1,4 @@
-"""`drill`: rehearse a cutoff on a scratch portal, with a report of what was promised and kept."""
+"""`drill` and `sandbox`: a cutoff rehearsed on a scratch portal, and a call of synthetic submissions for integrators."""
 
 import secrets
 import sys
@@ -8,10 +8,14 @@ from random import Random
 from typing import Annotated
 
 import typer
+from sqlalchemy import select
 
-from app.cli.terminal import Json, refuse, say
+from app import demo, server
+from app.cli.terminal import Json, coordinator, read_settings, refuse, say, told
+from app.deps import Portal
 from app.drill import rehearsal, report, stage
 from app.infra.binaries import PostgresFailed
+from app.models import Call
 
 
 def drill(
@@ -37,3 +41,29 @@ def drill(
     say(found, as_json, report.lines(found))
     if broken := report.broken(found):
         refuse("\n".join(["Not all was kept:", *broken]))
+
+
+def sandbox(
+    by: Annotated[str, typer.Option(help="E-mail of the coordinator who does this.")],
+    code: Annotated[str, typer.Option(help="Code of the call to make.")] = "sandbox",
+    submissions: Annotated[int, typer.Option(min=1, max=10_000, help="How many synthetic submissions.")] = 24,
+    taken_back: Annotated[int, typer.Option(min=0, help="How many of those released to take back.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Make a call for those who write a client: synthetic submissions with files, sealed, released, some taken back.
+
+    Example: python -m app sandbox --by coordinator@demo.example --submissions 24
+    """
+    settings = read_settings()
+    with told(), server.databases(settings) as urls:
+        portal = Portal.opened(settings, urls.app)
+        try:
+            with portal.sessions.begin() as db:
+                actor = coordinator(db, by)
+                if db.scalar(select(Call).where(Call.code == code)):
+                    refuse(f"There is a call {code} already. Give another --code.")
+            made = demo.sandbox(portal, urls.owner, code, submissions, taken_back, actor)
+        finally:
+            portal.engine.dispose()
+    line = f"Call {code}: {made['submitted']} submitted, {made['released']} released, {made['taken_back']} of them taken back."
+    say(made, as_json, f"{line}\nThe key to it, shown this once: {made['key']}")

@@ -182,6 +182,7 @@ def _file(
 ) -> dict[str, Any]:
     step = questions.step_of(file["question"])
     return {
+        "id": file["id"],  # with it a reader can compute the digest on the receipt anew
         "question": file["question"],
         "section": step.name,
         "confidential": step.name in marked,
