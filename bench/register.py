@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.parse
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,12 +20,13 @@ import psycopg
 from sqlalchemy import text
 
 from app import demo
-from app.domain import accounts, callfile, calls, entries, seals, tokens
+from app.domain import accounts, callfile, calls, entries, references, seals, tokens
 from app.domain.definitions import build
 from app.domain.questionnaire import facts
 from app.drill.stage import NAME, Stage, raised
 
 CLIENTS = 4
+NOW = datetime.now(UTC)
 PEOPLE = 200  # organisations to one another's submissions: one each would cost minutes and change nothing
 VARIANTS = 40
 CITIES = ["Delft", "Groningen", "Aachen", "Lille", "Porto", "Gdansk", "Turku", "Graz", "Bilbao", "Trieste"]
@@ -151,7 +153,7 @@ def _line(
     warnings = [{"code": "capex_usual", "path": "capex_total", "reason": "So."}] if number % 3 == 0 else []
     kind = "OO" if number % 5 == 0 else "FC"
     return [
-        number, chance.choice(firms), kind, f"{size:06d}{number:06d}", person, f"Project {number} in {CITIES[city]}",
+        number, chance.choice(firms), kind, references.new(NOW), person, f"Project {number} in {CITIES[city]}",
         number % 4 > 0, number % VARIANTS, "{}",
         json.dumps({"members": [member], "sites": [site], "title": f"Project {number}"}), json.dumps(warnings), json.dumps(shown),
     ]  # fmt: skip

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import partial, wraps
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Numeric, Text, case, cast, exists, func
 from sqlalchemy.dialects.postgresql import JSONPATH, array
@@ -16,6 +16,7 @@ from app.infra import times
 from app.infra.i18n import N_, Message, translate
 from app.models import Entry, Release, Version
 
+T = TypeVar("T")
 FACT = "fact."
 ANSWER = "answer."
 NUMBERS = frozenset({"integer", "decimal", "percent", "money"})
@@ -56,6 +57,20 @@ class Column:
         return func.lower(self.value) if self.kind in WORDS else self.value
 
 
+def _kept(make: Callable[[Questionnaire], T]) -> Callable[[Questionnaire], T]:
+    """Made once for each definition, as that never changes."""
+    made: dict[str, T] = {}
+
+    @wraps(make)
+    def kept(questions: Questionnaire) -> T:
+        if questions.digest not in made:
+            made[questions.digest] = make(questions)
+        return made[questions.digest]
+
+    return kept
+
+
+@_kept
 def columns(questions: Questionnaire) -> tuple[Column, ...]:
     """The columns of a call's register without those of its questions."""
     facts = (
@@ -78,6 +93,7 @@ def columns(questions: Questionnaire) -> tuple[Column, ...]:
     )
 
 
+@_kept
 def answer_columns(questions: Questionnaire) -> tuple[Column, ...]:
     """A column for each question, so that what a call file asks can be listed; the title has its own already.
 
@@ -105,19 +121,33 @@ def _names_of(question: str) -> ColumnElement[Any]:
 
 def show(questions: Questionnaire, column: Column, value: Any, language: str) -> str:
     """A value as a person reads it in a list: long answers cut off, of the items of a list what each begins with."""
-    if value is None or value == []:
-        return ""
-    if column.kind in NUMBERS and not column.name.startswith(ANSWER):
-        return questionnaire.show_value(column.kind, value, language)
-    if isinstance(value, datetime):
-        return times.brussels(value, language)
-    if isinstance(value, bool):
-        return _yes_no(YES if value else NO, language)
+    return shower(questions, column, language)(value)
+
+
+def shower(questions: Questionnaire, column: Column, language: str) -> Callable[[Any], str]:
+    """What shows the values of a column: looked up once for the many cells that it has."""
+    make = _as_text if column.name.startswith(ANSWER) else _SHOWN.get(column.kind, _as_text)
+    made = make(questions, column, language)
+    return lambda value: "" if value is None or value == [] else made(value)
+
+
+def _as_text(questions: Questionnaire, column: Column, language: str) -> Callable[[Any], str]:
     if column.name.startswith(ANSWER):
-        return _cut(_answer(questions.question(column.name.removeprefix(ANSWER)), value, language))
-    if column.kind == "flags":
-        return ", ".join(glossary.words("flag", flag, language) for flag in value)
-    return identifiers.country_names(language).get(value, value) if column.kind == "country" else str(value)
+        question = questions.question(column.name.removeprefix(ANSWER))
+        return lambda value: _cut(_answer(question, value, language))
+    return str
+
+
+_SHOWN: dict[str, Callable[[Questionnaire, Column, str], Callable[[Any], str]]] = {
+    **{
+        kind: lambda q, column, language: partial(questionnaire.show_value, column.kind, language=language)
+        for kind in NUMBERS
+    },
+    "instant": lambda q, column, language: partial(times.brussels, language=language),
+    "yes_no": lambda q, column, language: lambda value: _yes_no(YES if value else NO, language),
+    "flags": lambda q, column, language: lambda value: ", ".join(glossary.words("flag", f, language) for f in value),
+    "country": lambda q, column, language: lambda value: identifiers.country_names(language).get(value, value),
+}
 
 
 def _answer(question: Question, value: Any, language: str) -> str:
@@ -152,6 +182,7 @@ class Facet:
         return self.label.text(language) if isinstance(self.label, Message) else self.label[language]
 
 
+@_kept
 def facets(questions: Questionnaire) -> tuple[Facet, ...]:
     """The facets of a call's register: what every call has, and the columns whose file says `facet` or `ranges`."""
     respondents, rules = questions.respondents, {r.name: r.message for r in questions.rules}

@@ -5,27 +5,34 @@ the database can tell, a search or what changed since, is asked of it for at mos
 "more than".
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, literal, select, text, type_coerce
-from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    any_,
+    cast,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from app.domain import access, calls, columns, entries, facets, references
+from app.domain import access, calls, columns, entries, facets, searches
 from app.domain.access import Actor
 from app.domain.columns import ANSWER, Column, Facet
 from app.domain.facets import Sets
 from app.models import Call, Entry, Exemption, Place, Submission, Version
 
-SEARCH_LENGTH = 200
 BATCH = 500
 LIMIT = 1000
-EXCERPT = "excerpt"
-HIT, PAST = "\x02", "\x03"  # around what was found, in an excerpt
+RARE = 10  # one in so many or fewer is found by position; more are met soon enough on the way
 
 
 @dataclass(frozen=True)
@@ -80,35 +87,36 @@ def narrow(db: Session, actor: Actor, call: Call, query: Query) -> Narrowed:
     sets = facets.of(db, entries.prepared(db, call))
     known = columns.facets(calls.questions(call))
     visible = _visible(db, actor, call, sets)
-    live = _live_sets(db, actor, call, known) if sets.size <= LIMIT else {}
+    live = _live_sets(db, actor, call, known, sets.size) if sets.size <= LIMIT else {}
     chosen = {f.name: query.chosen[f.name] for f in known if query.chosen.get(f.name)}
+    states = {f.name: f.live.overlap(_texts(chosen[f.name])) for f in known if f.name in chosen and f.live is not None}
     held = {
-        f.name: _any_of(live[f.name], chosen[f.name]) if f.live is not None else sets.any_of(f.name, chosen[f.name])
-        for f in known
-        if f.name in chosen and (f.live is None or f.name in live)
+        name: _any_of((live if name in states else sets.by_facet).get(name, {}), values)
+        for name, values in chosen.items()
+        if name not in states or name in live
     }
-    asked = [
-        f.live.overlap(_texts(chosen[f.name]))
-        for f in known
-        if f.name in chosen and f.name not in held and f.live is not None
-    ]
-    if query.search.strip():
-        asked.append(found_by(call, query.search))
-    labelled = [Entry.labels.overlap(_texts([f"{n}={v}" for v in chosen[n]])) for n in held if n not in live]
-    is_counted, is_more = True, False
-    if asked:
-        found = _few(db, actor, call, asked)
-        if found is None:
-            is_counted = False
-            rest = visible & _all_of(held)
-            some = [Entry.position.in_(facets.positions(rest))] if rest.bit_count() <= LIMIT else labelled
-            found = _few(db, actor, call, [*asked, *some]) if held else None
-        is_more = found is None
-        visible = visible if found is None else visible & facets.of_positions(found, sets.size)
+    labelled = [Entry.labels.overlap(_texts([f"{n}={v}" for v in chosen[n]])) for n in chosen if n not in states]
+    search = [searches.found_by(call, query.search)] if query.search.strip() else []
+    asked = [*(states[name] for name in states if name not in held), *search]
+    found = _few(db, actor, call, asked) if asked else None
+    is_counted = not asked or found is not None
+    if asked and found is None and held:
+        found = _few(db, actor, call, [*asked, *_near(visible & _all_of(held), labelled)])
+    if found is not None:
+        visible &= facets.of_positions(found, sets.size)
     within = {"": visible & _all_of(held)}
     within |= {name: visible & _all_of({n: s for n, s in held.items() if n != name}) for name in held}
-    few = None if is_more or within[""].bit_count() > LIMIT else tuple(facets.positions(within[""]))
-    return Narrowed(sets, live, within, few, (*labelled, *asked), is_more, is_counted)
+    number, is_more = within[""].bit_count(), bool(asked) and found is None
+    is_few = number <= LIMIT and not is_more and (bool(asked) or number * RARE < sets.size)
+    few = tuple(facets.positions(within[""])) if is_few else None
+    return Narrowed(sets, live, within, few, (*labelled, *states.values(), *search), is_more, is_counted)
+
+
+def _near(rest: int, labelled: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
+    """What leaves these entries in SQL: their positions where they are few, else what they are counted by."""
+    if rest.bit_count() > LIMIT:
+        return labelled
+    return [Entry.position == any_(cast(facets.positions(rest), ARRAY(Integer)))]
 
 
 def page(
@@ -172,6 +180,8 @@ def counts(left: Narrowed) -> dict[str, dict[str, int]]:
 def exceptional(db: Session, actor: Actor, call: Call) -> list[tuple[Submission, Version]]:
     """What exemptions let in after the seal, in order of receipt: beside the register, never counted in it."""
     let_in = select(Exemption.submission_id).where(Exemption.call_id == call.id)
+    if db.scalar(let_in.limit(1)) is None:
+        return []
     rows = access.exceptional_versions(actor).where(Submission.id.in_(let_in)).order_by(Version.received_at)
     return [(submission, version) for submission, version in db.execute(rows)]
 
@@ -189,15 +199,14 @@ def _positions(actor: Actor, call: Call) -> Select[int]:
     return access.entries(actor).where(Entry.call_id == call.id).with_only_columns(Entry.position)
 
 
-def _live_sets(db: Session, actor: Actor, call: Call, known: tuple[Facet, ...]) -> dict[str, dict[str, int]]:
+def _live_sets(db: Session, actor: Actor, call: Call, known: tuple[Facet, ...], size: int) -> dict[str, dict[str, int]]:
     """The sets of what may have changed since the seal, of a call with few entries."""
-    live = [f for f in known if f.live is not None]
-    found: dict[str, dict[str, int]] = {f.name: {} for f in live}
-    rows = _positions(actor, call).add_columns(*(f.live.label(f.name) for f in live if f.live is not None))
-    for position, *values in db.execute(rows):
-        for facet, held in zip(live, values, strict=True):
-            for value in held:
-                found[facet.name][value] = found[facet.name].get(value, 0) | 1 << position
+    found: dict[str, dict[str, int]] = {}
+    for facet in known:
+        if facet.live is not None:
+            value = func.unnest(facet.live).label("value")
+            rows = _positions(actor, call).with_only_columns(value, func.array_agg(Entry.position)).group_by(text("1"))
+            found[facet.name] = {v: facets.of_positions(held, size) for v, held in db.execute(rows)}
     return found
 
 
@@ -226,38 +235,6 @@ def _texts(values: Any) -> Any:
     return cast(list(values), ARRAY(Text))
 
 
-def found_by(call: Call, search: str) -> ColumnElement[bool]:
-    """Whether an entry holds the words: in either language, as they are written, by their beginnings, or its reference."""
-    words = search.replace("\x00", "")[:SEARCH_LENGTH]
-    if reference := references.normalised(words):
-        return Entry.reference == reference
-    query = _tsquery(words)
-    whole = query.op("&&")(cast(literal(f"'{entries.word_of(call.id)}'"), TSQUERY))
-    return Entry.words.op("@@")(whole)
-
-
-def _tsquery(words: str) -> ColumnElement[Any]:
-    query: Any = func.websearch_to_tsquery(text("'simple'"), words)
-    for language in ("'dutch'", "'english'"):
-        query = query.op("||")(func.websearch_to_tsquery(text(language), words))
-    plain = re.findall(r"\w+", words.lower())
-    if plain and not re.search(r'["-]|\bor\b', words.lower()):
-        begun = " & ".join(f"'{word}':*" if len(word) > 2 else f"'{word}'" for word in plain)
-        query = query.op("||")(func.to_tsquery(text("'simple'"), begun))
-    return type_coerce(query, TSQUERY).self_group()
-
-
-def excerpt_column(search: str) -> Column:
-    """Where in the answers the words stand, for those dossiers that the reader may open."""
-    said = select(func.string_agg(text("words.one #>> '{}'"), " ")).select_from(
-        func.jsonb_path_query(Version.answers, text("""'strict $.** ? (@.type() == "string")'""")).table_valued("one").alias("words")
-    ).scalar_subquery()  # fmt: skip
-    options = f"MaxFragments=1, MaxWords=20, MinWords=8, StartSel={HIT}, StopSel={PAST}"
-    config = text("case when version.language = 'nl' then 'dutch'::regconfig else 'english'::regconfig end")
-    value = func.ts_headline(config, said, _tsquery(search.replace("\x00", "")[:SEARCH_LENGTH]), options)
-    return Column(EXCERPT, "text", {}, value, is_sorted=False)
-
-
 def _walk(
     actor: Actor,
     call: Call,
@@ -278,7 +255,7 @@ def _walk(
     else:
         walk = walk.where(spot > (after or 0)).order_by(spot)
     if left.few is not None:
-        walk = walk.where(Place.position.in_(left.few)).limit(limit + 1)
+        walk = walk.where(Place.position == any_(cast(list(left.few), ARRAY(Integer)))).limit(limit + 1)
     steps = walk.subquery() if left.few is not None else walk.order_by(None).subquery()
     order = steps.c.place.desc() if before is not None else steps.c.place
     found = (
@@ -292,6 +269,6 @@ def _walk(
         )
         .order_by(order)
     )
-    if any(column.name.startswith((ANSWER, EXCERPT)) for column in shown):
+    if any(column.name.startswith((ANSWER, searches.EXCERPT)) for column in shown):
         found = found.outerjoin(Version, (Version.id == Entry.version_id) & access.is_passed(actor))
     return found if left.few is not None else found.where(*left.conditions).limit(limit + 1)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Integer, Text, cast, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from app.domain import access
@@ -61,6 +62,7 @@ LEGAL_FORMS = frozenset(
     ]
 )
 SHOWN = 20
+LOOKED_AT = 50  # of those with one key
 
 
 @dataclass(frozen=True)
@@ -116,27 +118,46 @@ def flags_of(marks: dict[int, list[Mark]]) -> dict[int, set[str]]:
 
 def shared(db: Session, actor: Actor, submission_id: uuid.UUID) -> list[Shared]:
     """What a submission shares, and with which others that the actor may see; the first of them, by reference."""
-    entry = db.scalar(access.entries(actor).where(Entry.submission_id == submission_id))
-    if entry is None or not entry.flags:
+    own = db.execute(
+        access.entries(actor)
+        .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
+        .where(Entry.submission_id == submission_id, func.cardinality(Entry.flags) > 0)
+        .with_only_columns(Trait)
+        .order_by(Trait.number)
+    )
+    traits = list(own.scalars())
+    asked = [(n, trait.sort, key) for n, trait in enumerate(traits) for key in _keys(trait)]
+    if not asked:
         return []
-    own = (Trait.call_id == entry.call_id, Trait.position == entry.position)
-    found: dict[tuple[str, str], Shared] = {}
-    for trait in db.scalars(select(Trait).where(*own).order_by(Trait.number)):
-        keys = _around(trait.key) if trait.sort == SITE else [trait.key]
-        others = (
-            access.entries(actor)
-            .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
-            .where(Trait.call_id == entry.call_id, Trait.sort == trait.sort, or_(*(Trait.key == key for key in keys)))
-            .where(Trait.position != entry.position)
-            .add_columns(Trait)
-            .order_by(Entry.reference)
-            .limit(SHOWN * 5)
+    wanted = func.unnest(
+        *(
+            cast(list(part), ARRAY(kind))
+            for part, kind in zip(zip(*asked, strict=True), (Integer, Text, Text), strict=True)
         )
-        what = SAME_SITE if trait.sort in (SITE, ADDRESS) else SHARED_MEMBER
-        for other, theirs in db.execute(others):
-            if _is_same(trait, theirs):
-                found.setdefault((what, other.reference), Shared(what, trait.name, other.reference, other.title))
-    return list(found.values())[:SHOWN]
+    )
+    keys = wanted.table_valued("number", "sort", "key").render_derived()
+    theirs = (
+        access.entries(actor)
+        .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
+        .where(Trait.call_id == traits[0].call_id, Trait.position != traits[0].position)
+        .where(Trait.sort == keys.c.sort, Trait.key == keys.c.key)
+        .with_only_columns(Entry.reference, Entry.title, Trait.sort, Trait.latitude, Trait.longitude)
+        .limit(LOOKED_AT)
+        .lateral()
+    )
+    found: dict[tuple[str, str], Shared] = {}
+    for number, reference, title, sort, latitude, longitude in db.execute(
+        select(keys.c.number, theirs).join(theirs, true())
+    ):
+        trait = traits[number]
+        what = SAME_SITE if sort in (SITE, ADDRESS) else SHARED_MEMBER
+        if _is_same(trait, Mark(sort, trait.key, "", latitude, longitude)):
+            found.setdefault((what, reference), Shared(what, trait.name, reference, title))
+    return [found[one] for one in sorted(found)][:SHOWN]
+
+
+def _keys(trait: Trait) -> list[str]:
+    return _around(trait.key) if trait.sort == SITE else [trait.key]
 
 
 def _sites(questions: Questionnaire, answers: dict[str, Any]) -> Iterator[Mark]:

@@ -11,10 +11,12 @@ from markupsafe import Markup, escape
 from starlette.responses import Response, StreamingResponse
 
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, columns, dossiers, entries, exports, register, spreadsheets, views
+from app.domain import audit, calls, columns, dossiers, entries, exports, register, searches, spreadsheets, views
 from app.domain.columns import ANSWER, NUMBERS, Column
+from app.domain.errors import NotFound
 from app.domain.questionnaire import Questionnaire
-from app.domain.register import EXCERPT, Query
+from app.domain.register import Query
+from app.domain.searches import EXCERPT
 from app.infra import i18n, pdf
 from app.models import Call
 from app.web import pages
@@ -73,7 +75,10 @@ class Asked:
 def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response:
     """One call: counts only until it is sealed, its register from then on."""
     listed = calls.all_calls(db)
-    chosen = calls.by_code(db, call) if call else next(iter(sorted(listed, key=lambda c: c.closes_at)), None)
+    first = next(iter(sorted(listed, key=lambda c: c.closes_at)), None)
+    chosen = next((c for c in listed if c.code == call), None) if call else first
+    if call and chosen is None:
+        raise NotFound
     if chosen is None:
         return pages.render(request, "review/empty.html")
     shared: dict[str, Any] = {"call": chosen, "listed": listed, "questions": calls.questions(chosen)}
@@ -84,7 +89,7 @@ def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response
     asked, questions = _asked(request, chosen), shared["questions"]
     narrowed = register.narrow(db, actor, chosen, asked.query)
     after, before = (_place(request.query_params.get(way, "")) for way in ("after", "before"))
-    shown = asked.shown + ((register.excerpt_column(asked.query.search),) if asked.query.search.strip() else ())
+    shown = asked.shown + ((searches.excerpt_column(asked.query.search),) if asked.query.search.strip() else ())
     found = register.page(db, actor, chosen, asked.query, ROWS, after, before, shown, narrowed)
     audit.record_call(db, actor, "register.read", chosen.id, rows=len(found.rows))
     language = pages.language_of(request)
@@ -135,7 +140,7 @@ def _asked(request: Request, call: Call) -> Asked:
     if picked and picked[0].name != "reference":
         picked = (every[0], *picked)
     query = Query(
-        search=_sound(given.get("search", ""))[: register.SEARCH_LENGTH],
+        search=_sound(given.get("search", ""))[: searches.LENGTH],
         chosen=chosen,
         sort=given.get("sort", "") if given.get("sort") in {c.name for c in every if c.is_sorted} else "received_at",
         descending=given.get("order", "desc") != "asc",
@@ -173,25 +178,26 @@ def _rows(
     questions: Questionnaire, shown: tuple[Column, ...], rows: list[dict[str, Any]], language: str
 ) -> list[tuple[str, Markup, list[Markup]]]:
     """The reference, the cells as markup, and the excerpt of each row: thousands of cells are not a template's work."""
-    sides = [(column, NUMERIC if column.kind in NUMBERS else PLAIN) for column in shown if column.name != "reference"]
+    sides = [
+        (column.name, columns.shower(questions, column, language), NUMERIC if column.kind in NUMBERS else PLAIN)
+        for column in shown
+        if column.name != "reference"
+    ]
     found = []
     for row in rows:
-        cells = (
-            f"<td{side}>{escape(columns.show(questions, column, row[column.name], language) or '–')}</td>"
-            for column, side in sides
-        )
-        found.append((row["ref"], Markup("".join(cells)), _excerpt(row.get(EXCERPT))))  # noqa: S704  (each is escaped)
+        cells = "".join([f"<td{side}>{escape(show(row[name]) or '–')}</td>" for name, show, side in sides])
+        found.append((row["ref"], Markup(cells), _excerpt(row.get(EXCERPT))))  # noqa: S704  (each is escaped)
     return found
 
 
 def _excerpt(text: str | None) -> list[Markup]:
     """What was found within its words, marked; nothing where the words stand elsewhere."""
-    if not text or register.HIT not in text:
+    if not text or searches.HIT not in text:
         return []
-    start, *parts = text.split(register.HIT)
+    start, *parts = text.split(searches.HIT)
     marked = [escape(start)]
     for part in parts:
-        hit, _, rest = part.partition(register.PAST)
+        hit, _, rest = part.partition(searches.PAST)
         marked += [Markup("<mark>{}</mark>").format(hit), escape(rest)]
     return marked
 

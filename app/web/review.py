@@ -55,10 +55,11 @@ def dossier(
         version=shown,
         questions=questions,
         rows=rows,
+        answered=_answered(rows, pages.language_of(request)),
         marked=dossiers.marked_steps(questions, shown),
         warnings=dossiers.warnings(questions, shown),
         versions=every,
-        counts=dossiers.last_number(db, submission),
+        counts=next((v.number for v in every if v.exemption_id is None), 0),
         differing=differing,
         withdrawal=withdrawals.live(db, submission),
         said=shown.receipt.body,
@@ -72,6 +73,19 @@ def dossier(
         entities=lookups.of_version(db, questions, shown),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
+
+
+def _answered(rows: list[Any], language: str) -> dict[str, list[tuple[str, str, Any, str]]]:
+    """By step the label with its numbers, the kind, and the answer both as it is and as a person reads it."""
+    found: dict[str, list[tuple[str, str, Any, str]]] = {}
+    for step, question, path, value in rows:
+        if question.kind != "list" and value not in (None, "", []):
+            numbers = ".".join([str(int(part) + 1) for part in path.split("-") if part.isdigit()])
+            label = question.label.get(language) or question.label["en"]
+            shown = "" if question.kind == "file" else question.show(value, language)
+            line = (f"{numbers} {label}" if numbers else label, question.kind, value, shown)
+            found.setdefault(step.name, []).append(line)
+    return found
 
 
 def _files(version: Version) -> dict[str, Any]:
