@@ -269,7 +269,7 @@ def make_due(db: Session, asked: Clarification, seconds: float) -> None:
     db.expire(asked)
 
 
-def taken(files: FileStore, name: str = "proof.pdf") -> attachments.Taken:
+def taken(db: Session, files: FileStore, name: str = "proof.pdf") -> attachments.Taken:
     """A real PDF, checked and kept, to go with an answer."""
     return attachments.take_in(db, files, name, BytesIO(document()))
 

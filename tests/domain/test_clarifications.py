@@ -113,7 +113,7 @@ def test_an_answer_stands_once_and_changes_nothing_that_was_sealed(
     tables = ("version", "draft", "attachment", "receipt", "leaf", "seal")
     before = [db.execute(text(state.format(table))).scalar_one() for table in tables]
     ask(db, reviewer, case)
-    proof = make.taken(files)
+    proof = make.taken(db, files)
     made = reply(db, owner, case, files=[proof, proof])
     assert [file["sha256"] for file in made.files] == [proof.sha256]
     assert [db.execute(text(state.format(table))).scalar_one() for table in tables] == before

@@ -30,7 +30,7 @@ def case(db: Session, portal: Portal) -> Submission:
     make.close(db, made.call)
     make.free(db, make.person(db, "jo@rvo.example", staff="reviewer"), made)
     make.asked(db, made)
-    clarifications.answer(db, owner, made, 1, "Here.", [make.taken(portal.files, "later.pdf")], make.ISSUER)
+    clarifications.answer(db, owner, made, 1, "Here.", [make.taken(db, portal.files, "later.pdf")], make.ISSUER)
     return made
 
 

@@ -93,7 +93,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     make.free(db, actor, closed_case)
     make.asked(db, closed_case)
     make.asked(db, closed_case)
-    clarifications.answer(db, actor, closed_case, 2, "Yes.", [make.taken(portal.files)], make.ISSUER)
+    clarifications.answer(db, actor, closed_case, 2, "Yes.", [make.taken(db, portal.files)], make.ISSUER)
     db.execute(update(OutboxMessage).where(OutboxMessage.purpose == "receipt").values(failed_at=func.now()))
     client.post("/account/sign-in", data={"email": "lead@firm.example", "csrf_token": token})
     found["token"] = re.findall(r"/account/link/([\w-]+)", deliver(portal)[-1])
