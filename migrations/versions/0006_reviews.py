@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0006"
-down_revision = "0010"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
