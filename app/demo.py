@@ -10,6 +10,7 @@ import yaml
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from app import rehearsed
 from app.deps import Portal
 from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, releases, seals, submissions
 from app.domain.access import SYSTEM, Actor
@@ -23,7 +24,14 @@ OTHERS = ("ai-factory", "nl-poll")  # the calls beside it, as their files stand
 SAMPLES = place("calls") / "samples" / "aigf-eoi.yaml"
 REHEARSAL = "aigf-rehearsal"
 COMPANY, STATE = "company@demo.example", "ministry@demo.example"
-STAFF = {"reviewer@demo.example": "reviewer", "coordinator@demo.example": "coordinator", "admin@demo.example": "admin"}
+STAFF = {
+    "reviewer@demo.example": "reviewer",
+    "reviewer2@demo.example": "reviewer",
+    "reviewer3@demo.example": "reviewer",
+    "coordinator@demo.example": "coordinator",
+    "coordinator2@demo.example": "coordinator",
+    "admin@demo.example": "admin",
+}
 
 
 def prepare(portal: Portal, owner_url: str) -> None:
@@ -47,6 +55,7 @@ def prepare(portal: Portal, owner_url: str) -> None:
     _close(owner_url, REHEARSAL)
     with portal.sessions.begin() as db:
         _release(portal, db, calls.by_code(db, REHEARSAL))
+        rehearsed.work(db, calls.by_code(db, REHEARSAL), portal.settings.base_url)
     with portal.sessions.begin() as db:
         key = keys.issue(
             db, SYSTEM, "EuroHPC (demonstration)", [code, REHEARSAL, *OTHERS], ["submissions:read", "attachments:read"]
