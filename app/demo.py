@@ -11,6 +11,7 @@ import yaml
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from app import rehearsed
 from app.deps import Portal
 from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, releases, seals, submissions
 from app.domain.access import SYSTEM, Actor
@@ -25,7 +26,14 @@ SAMPLES = place("calls") / "samples" / "aigf-eoi.yaml"
 REHEARSAL = "aigf-rehearsal"
 BATCH = 25  # synthetic submissions made in one transaction
 COMPANY, STATE = "company@demo.example", "ministry@demo.example"
-STAFF = {"reviewer@demo.example": "reviewer", "coordinator@demo.example": "coordinator", "admin@demo.example": "admin"}
+STAFF = {
+    "reviewer@demo.example": "reviewer",
+    "reviewer2@demo.example": "reviewer",
+    "reviewer3@demo.example": "reviewer",
+    "coordinator@demo.example": "coordinator",
+    "coordinator2@demo.example": "coordinator",
+    "admin@demo.example": "admin",
+}
 
 
 def prepare(portal: Portal, owner_url: str) -> None:
@@ -49,6 +57,7 @@ def prepare(portal: Portal, owner_url: str) -> None:
     _close(owner_url, REHEARSAL)
     with portal.sessions.begin() as db:
         _release(portal, db, calls.by_code(db, REHEARSAL))
+        rehearsed.work(db, calls.by_code(db, REHEARSAL), portal.settings.base_url)
     key = _issue(owner_url, [code, REHEARSAL, *OTHERS])
     handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:

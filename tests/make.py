@@ -22,6 +22,7 @@ from app.domain import (
     assignments,
     attachments,
     attempts,
+    balancing,
     callfile,
     calls,
     clarifications,
@@ -355,6 +356,16 @@ def readers(db: Session, case: Submission) -> tuple[Actor, Actor, Actor]:
     for actor in (coordinator, first, second):
         free(db, actor, case)
     return coordinator, first, second
+
+
+def given_at_once(db: Session, coordinator: Actor, case: Submission) -> str:
+    """Both seats divided over the coordinator and a reviewer, who has stated no conflict; the id of that batch."""
+    second = person(db, "second@rvo.example", "Sec Ond", staff="reviewer")
+    people = [p for p in assignments.staff(db) if p.id in (coordinator.person_id, second.person_id)]
+    digest = balancing.plan(db, coordinator, case.call, people).digest
+    batch = balancing.apply(db, coordinator, case.call, people, digest, None, ISSUER)
+    free(db, second, case)
+    return str(batch)
 
 
 POINTS = {"quality": "4", "impact": "7.5", "money": "3"}

@@ -261,27 +261,6 @@ STATES = {
     "open": N_("open"),
     "closed": N_("closed"),
 }
-CLARIFICATIONS = {
-    "open": N_("waits for an answer"),
-    "overdue": N_("time has passed, no answer"),
-    "answered": N_("answered"),
-    "withdrawn": N_("withdrawn"),
-}
-RELEASE = {
-    "ready": N_("can go"),
-    "released": N_("with EuroHPC"),
-    "taken_back": N_("taken back"),
-    "no_consent": N_("no consent"),
-    "withdrawn": N_("withdrawn"),
-    "exceptional": N_("exceptional"),
-}
-AFTERWARDS = {
-    "received": N_("received"),
-    "in_review": N_("in review"),
-    "forwarded": N_("forwarded to EuroHPC"),
-    "not_forwarded": N_("not forwarded to EuroHPC"),
-    "closed": N_("closed"),
-}
 ASSURANCES = {"e-mail link": N_("e-mail link")}
 SCOPES = {
     "submissions:read": N_("read submissions and exports"),
@@ -348,9 +327,6 @@ WORDS = {
     "purpose": PURPOSES,
     "role": ROLES,
     "level": LEVELS,
-    "clarification": CLARIFICATIONS,
-    "release": RELEASE,
-    "afterwards": AFTERWARDS,
     "flag": FLAGS,
     "state": STATES,
     "assurance": ASSURANCES,

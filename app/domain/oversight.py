@@ -98,8 +98,7 @@ def trail(
 ) -> Listing:
     """The audit trail, newest first, narrowed to a person or key, a submission, a name of event, a call.
 
-    A submission's own lines come with the exports of its call, which read it too. Lines of a submission that the actor
-    has a conflict about are left out, here and in what follows.
+    A submission's own lines come with the exports of its call. What the actor has a conflict about is left out.
     """
     statement = (
         select(Event, Person, ApiKey, Organisation.name, Submission.reference, Call.code, access.is_sealed)

@@ -68,6 +68,23 @@ INVARIANTS: dict[str, str] = {
             union all select unnest(array[attached_at, detached_at]) from attachment where submission_id = s.id) w on true
         where w.at >= c.closes_at and not exists (select from exemption e
           where e.submission_id = s.id and w.at >= e.confirmed_at and w.at < e.until)""",
+    "What lists say of the work on a dossier is what its rows say.": """
+        select p.submission_id from progress p where p.state <> progress_of(p.submission_id)
+        union select a.submission_id from assignment a
+        where not exists (select from progress p where p.submission_id = a.submission_id)""",
+    "Nobody has a seat at a dossier about which they state a conflict.": """
+        select a.id from assignment a join conflict c on c.submission_id = a.submission_id and c.person_id = a.person_id
+        where a.ended_at is null and c.replaced_at is null and c.level = 'conflict'""",
+    "A sign-off stands under a recommendation that somebody else wrote.": """
+        select s.id from sign_off s join recommendation r on r.id = s.recommendation_id
+        where r.written_by = s.signed_by or r.submission_id <> s.submission_id or r.written_at > s.signed_at""",
+    "Nothing was written about a dossier while it was signed off.": """
+        select w.id from sign_off s join (
+          select id, submission_id, saved_at as at from score
+          union all select id, submission_id, given_at from verdict
+          union all select id, submission_id, written_at from reconciliation
+          union all select id, submission_id, written_at from recommendation) w on w.submission_id = s.submission_id
+        where w.at > s.signed_at and (s.reopened_at is null or w.at < s.reopened_at)""",
     "Every organisation has an owner.": """
         select o.id from organisation o where not exists (
           select 1 from membership m where m.organisation_id = o.id and m.role = 'owner' and m.ended_at is null)""",

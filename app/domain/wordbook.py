@@ -49,6 +49,27 @@ ENDINGS = {
     "reassigned": N_("given to somebody else"),
     "undone": N_("undone"),
 }
+CLARIFICATIONS = {
+    "open": N_("waits for an answer"),
+    "overdue": N_("time has passed, no answer"),
+    "answered": N_("answered"),
+    "withdrawn": N_("withdrawn"),
+}
+RELEASE = {
+    "ready": N_("can go"),
+    "released": N_("with EuroHPC"),
+    "taken_back": N_("taken back"),
+    "no_consent": N_("no consent"),
+    "withdrawn": N_("withdrawn"),
+    "exceptional": N_("exceptional"),
+}
+AFTERWARDS = {
+    "received": N_("received"),
+    "in_review": N_("in review"),
+    "forwarded": N_("forwarded to EuroHPC"),
+    "not_forwarded": N_("not forwarded to EuroHPC"),
+    "closed": N_("closed"),
+}
 CLASSES = {
     "drafts": N_("drafts that were never submitted"),
     "submissions": N_("submissions"),
@@ -111,6 +132,9 @@ WORDS = {
     "next": NEXT,
     "reads": READS,
     "ending": ENDINGS,
+    "clarification": CLARIFICATIONS,
+    "release": RELEASE,
+    "afterwards": AFTERWARDS,
     "class": CLASSES,
     "kept": KEPT,
     "view": VIEWS,

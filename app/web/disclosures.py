@@ -10,7 +10,18 @@ from starlette.datastructures import FormData
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, decisions, disclosures, hearings, identifiers, redaction, register, statements
+from app.domain import (
+    audit,
+    calls,
+    decisions,
+    disclosures,
+    hearings,
+    identifiers,
+    redaction,
+    register,
+    searches,
+    statements,
+)
 from app.domain.access import Actor
 from app.domain.disclosures import Item
 from app.domain.errors import Invalid
@@ -133,7 +144,7 @@ def _query(form: FormData) -> register.Query:
     if given["country"] not in identifiers.country_names("en"):
         given["country"] = ""
     return register.Query(
-        search=pages.field(form, "search", register.SEARCH_LENGTH),
+        search=pages.field(form, "search", searches.LENGTH),
         chosen={name: (value,) for name, value in given.items() if value},
         sort="reference",
     )

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, clarifications, keys, questionnaire, seals, tickets
+from app.domain import assignments, calls, clarifications, keys, questionnaire, seals, tickets
 from app.models import Membership, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
@@ -36,11 +36,13 @@ def rooms(verb: str) -> dict[str, list[str]]:
 GETS, POSTS = rooms("GET"), rooms("POST")
 QUERY = [
     "call", "next", "kind", "country", "search", "warnings", "withdrawn", "sort", "order", "after", "before", "version",
-    "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline",
+    "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline", "due_on", "saved",
 ]  # fmt: skip
 FIELDS = [
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
     "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
+    "line", "verdict", "seat", "person", "due_on", "batch", "tag", "text", "value", "seen", "reads", "before",
+    "points-quality", "points-impact", "points-money", "argument-quality", "argument-impact", "argument-money",
     "words", "page", "submission", "answer", "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
     "receipt", "file", "members-0-owners-²-name", "members-99999999999999999999-lei", "members--1-lei", "starts_on-day",
     "starts_on-month", "starts_on-year",
@@ -91,6 +93,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     make.seal(db, closed, portal.signer)
     closed_case = next(s for s in db.scalars(select(Submission)) if s.call_id == closed.id)
     make.free(db, actor, closed_case)
+    batch = make.given_at_once(db, actor, closed_case)
     make.asked(db, closed_case)
     make.asked(db, closed_case)
     clarifications.answer(db, actor, closed_case, 2, "Yes.", [make.taken(db, portal.files)], make.ISSUER)
@@ -109,6 +112,12 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
         "person_id": [actor.person_id],
     }
     found |= {name: [str(one) for one in some] for name, some in ids.items()}
+    found["person"] = [str(p.id) for p in assignments.staff(db)]
+    found["seat"], found["line"], found["verdict"] = ["first", "second"], ["private_65"], ["yes", "no"]
+    found["due_on"], found["batch"], found["tag"] = ["2027-06-01"], [batch], ["Grid risk"]
+    found["value"], found["reads"], found["text"] = ["pass_on"], ["nl", "en"], ["Look, @second."]
+    found |= {f"points-{name}": ["3", "2,5"] for name in make.POINTS}
+    found |= {f"argument-{name}": ["It is sound."] for name in make.POINTS}
     found["number"] = ["1", "1", "2"]
     found["step"] = [step.name for step in questions.steps] + ["check", "receipts"]
     found["choice"] = [f"{code}|{organisation}|{kind}" for code in found["code"] for kind in ("FC", "OO", "MS")]
