@@ -219,7 +219,7 @@ def paths_of(made: Seeded, chance: Random) -> dict[str, list[str]]:
     sorts = ["received_at", "title", "fact.capex", "fact.it_load_mw", "organisation", "reference"]
 
     def page() -> str:
-        return f"{at}&sort={chance.choice(sorts)}&order={chance.choice(['asc', 'desc'])}&after={chance.randrange(made.size - 50)}"
+        return f"{at}&sort={chance.choice(sorts)}&order={chance.choice(['asc', 'desc'])}&after={chance.choice(made.references)}"
 
     def narrowed() -> str:
         country = chance.choice(["NL", "DE", "FR", "PL"])

@@ -6,15 +6,16 @@ from decimal import Decimal
 from functools import partial, wraps
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Numeric, Text, case, cast, exists, func
-from sqlalchemy.dialects.postgresql import JSONPATH, array
+from sqlalchemy import ColumnElement, Numeric, cast, func
+from sqlalchemy.dialects.postgresql import JSONPATH
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.domain import amounts, glossary, identifiers, kinds, questionnaire
+from app.domain import amounts, current, glossary, identifiers, kinds, questionnaire
+from app.domain.current import Current
 from app.domain.questionnaire import Question, Questionnaire, RegisterColumn
 from app.infra import times
 from app.infra.i18n import N_, Message, translate
-from app.models import Entry, Release, Version
+from app.models import Entry, Version
 
 T = TypeVar("T")
 FACT = "fact."
@@ -22,13 +23,7 @@ ANSWER = "answer."
 NUMBERS = frozenset({"integer", "decimal", "percent", "money"})
 WORDS = frozenset({"text", "country", "choice", "kind"})
 NONE, ANY, YES, NO = "-", "*", "yes", "no"  # values of facets: not given, whichever, and what a yes or no comes to
-RELEASED = "is_released"
 CUT = 200  # characters of an answer in a list
-
-# What may change after the seal, read anew each time.
-is_released: ColumnElement[bool] = exists().where(
-    Release.submission_id == Entry.submission_id, Release.taken_back_at.is_(None)
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,10 @@ def columns(questions: Questionnaire) -> tuple[Column, ...]:
         Column("flags", "flags", Message(N_("Pointed out")), Entry.flags),
         Column("is_consented", "yes_no", Message(N_("To EuroHPC")), Entry.is_consented),
         Column("is_withdrawn", "yes_no", Message(N_("Withdrawn")), Entry.is_withdrawn),
-        Column(RELEASED, "yes_no", Message(N_("Released")), is_released, is_sorted=False),
+        Column("is_released", "yes_no", Message(N_("Released")), current.is_released, is_sorted=False),
+        Column("progress", "progress", Message(N_("Progress")), current.progress, is_sorted=False),
+        Column("readers", "names", Message(N_("Readers")), current.readers, is_sorted=False),
+        Column("tags", "names", Message(N_("Tags")), current.tags, is_sorted=False),
     )
 
 
@@ -145,6 +143,8 @@ _SHOWN: dict[str, Callable[[Questionnaire, Column, str], Callable[[Any], str]]] 
     },
     "instant": lambda q, column, language: partial(times.brussels, language=language),
     "yes_no": lambda q, column, language: lambda value: _yes_no(YES if value else NO, language),
+    "progress": lambda q, column, language: partial(_progress, language=language),
+    "names": lambda q, column, language: ", ".join,
     "flags": lambda q, column, language: lambda value: ", ".join(glossary.words("flag", f, language) for f in value),
     "country": lambda q, column, language: lambda value: identifiers.country_names(language).get(value, value),
 }
@@ -168,14 +168,14 @@ def _cut(text: str) -> str:
 class Facet:
     """What a register is filtered and counted by. `words` names a value in a language; `values` orders known ones.
 
-    One that may change after the seal is `live`: the values of an entry, as an array of text.
+    One that may change after the seal is `live`.
     """
 
     name: str
     label: Message | dict[str, str]
     words: Callable[[str, str], str]
     values: tuple[str, ...] = ()
-    live: ColumnElement[Any] | None = None
+    live: Current | None = None
 
     def heading(self, language: str) -> str:
         """What it is called."""
@@ -207,11 +207,11 @@ def facets(questions: Questionnaire) -> tuple[Facet, ...]:
         Facet("flag", Message(N_("Pointed out")), lambda value, language: glossary.words("flag", value, language)),
         Facet("is_consented", Message(N_("To EuroHPC")), _yes_no, (YES, NO)),
         Facet("is_withdrawn", Message(N_("Withdrawn")), _yes_no, (YES, NO)),
-        Facet(RELEASED, Message(N_("Released")), _yes_no, (YES, NO), live=_released),
+        Facet("is_released", Message(N_("Released")), _yes_no, (YES, NO), current.released),
+        Facet("progress", Message(N_("Progress")), _progress, tuple(glossary.PROGRESS), current.state),
+        Facet("reader", Message(N_("Reader")), _nobody, (NONE,), current.reader),
+        Facet("tag", Message(N_("Tag")), _nobody, (NONE,), current.tag),
     )
-
-
-_released: ColumnElement[Any] = array([cast(case((is_released, YES), else_=NO), Text)])
 
 
 def labels(questions: Questionnaire, entry: Any) -> Iterator[str]:
@@ -276,6 +276,14 @@ def _country(value: str, language: str) -> str:
 def _yes_no(value: str, language: str) -> str:
     known = {YES: N_("Yes"), NO: N_("No")}
     return translate(language, known[value]) if value in known else _none(value, language)
+
+
+def _progress(value: str, language: str) -> str:
+    return glossary.words("progress", value, language)
+
+
+def _nobody(value: str, language: str) -> str:
+    return translate(language, N_("none")) if value == NONE else value
 
 
 def _none(value: str, language: str) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import access, calls, columns, dossiers, kinds, questionnaire
 from app.domain.access import Actor
-from app.domain.errors import TooFewToCompare
+from app.domain.objections import TooFewToCompare
 from app.domain.questionnaire import Questionnaire
 from app.models import Entry, Submission, Version
 

@@ -11,7 +11,7 @@ from sqlalchemy import Integer, Text, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
 
 from app.domain import calls, columns, facets, traits
-from app.domain.errors import RegisterNotPrepared
+from app.domain.objections import RegisterNotPrepared
 from app.domain.questionnaire import Questionnaire
 from app.models import Call, Entry, Leaf, Listing, Organisation, Place, Seal, Submission, Trait, Version
 

@@ -244,41 +244,6 @@ SQLSTATES: dict[str, type[Refused]] = {
 }
 
 
-class RegisterNotPrepared(Refused):
-    status = 503
-    code = "register_not_prepared"
-    msgid = N_(
-        "The call is sealed, and its register is being prepared. That takes some minutes at most: open this page again."
-    )
-
-
-class TooFewToCompare(Refused):
-    status = 422
-    code = "too_few_to_compare"
-    msgid = N_("Two to four dossiers can be compared. Go back to the register and tick two, three or four.")
-
-
-class NameTaken(Refused):
-    code = "name_taken"
-    msgid = N_(
-        "You have a view of that name already. Nothing was changed. Choose another name, or delete the old view."
-    )
-
-
-class NameMissing(Refused):
-    status = 422
-    code = "name_missing"
-    msgid = N_("Nothing was saved: give the view a name.")
-
-
-class ListTooLong(Refused):
-    status = 422
-    code = "list_too_long"
-    msgid = N_(
-        "A list on paper has at most %(most)s rows. Choose fewer dossiers, or take the CSV or XLSX, which hold all."
-    )
-
-
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_live_submission_per_state": StateAlreadyResponds,
     "submission_is_withdrawn_once": AlreadyWithdrawn,
@@ -305,8 +270,6 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "tag_is_a_short_word": Invalid,
     "points_are_in_range": Invalid,
     **objections.CONSTRAINTS,
-    "view_name_is_unique": NameTaken,
-    "view_has_a_name": NameMissing,
     **dict.fromkeys(denials.WITHOUT_REASON, ReasonMissing),
     **dict.fromkeys(denials.BY_ONE_PERSON, NeedsSecondPerson),
     **dict.fromkeys(denials.PENDING, ProposalPending),

@@ -17,7 +17,7 @@ from app.infra.files import FileStore
 from app.models import Call, Submission, Version
 
 FORMATS = ("json", "ndjson", "csv", "xlsx", "zip")
-SINCE = ("flags", "is_released")  # columns of the desk, not of what was received
+SINCE = ("flags", "is_released", "progress", "readers", "tags")  # columns of the desk, not of what was received
 
 
 def rows(db: Session, actor: Actor, call: Call) -> Iterator[tuple[Submission, Version, dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""Refusals after the seal: who may work on a dossier and in which order, questions to respondents, and releases."""
+"""Refusals after the seal: who may work on a dossier and in which order, questions, releases, and the register."""
 
 from app.domain.refused import Refused
 from app.infra.i18n import N_
@@ -126,6 +126,43 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C32": ClarificationAnswered,
     "P0C33": DuePassed,
 }
+
+
+class RegisterNotPrepared(Refused):
+    status = 503
+    code = "register_not_prepared"
+    msgid = N_(
+        "The call is sealed, and its register is being prepared. That takes some minutes at most: open this page again."
+    )
+
+
+class TooFewToCompare(Refused):
+    status = 422
+    code = "too_few_to_compare"
+    msgid = N_("Two to four dossiers can be compared. Go back to the register and tick two, three or four.")
+
+
+class NameTaken(Refused):
+    code = "name_taken"
+    msgid = N_(
+        "You have a view of that name already. Nothing was changed. Choose another name, or delete the old view."
+    )
+
+
+class NameMissing(Refused):
+    status = 422
+    code = "name_missing"
+    msgid = N_("Nothing was saved: give the view a name.")
+
+
+class ListTooLong(Refused):
+    status = 422
+    code = "list_too_long"
+    msgid = N_(
+        "A list on paper has at most %(most)s rows. Choose fewer dossiers, or take the CSV or XLSX, which hold all."
+    )
+
+
 CONSTRAINTS: dict[str, type[Refused]] = {
     "one_reader_a_seat": SeatTaken,
     "one_seat_a_reader": SeatTaken,
@@ -135,4 +172,6 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "submission_is_released_once": AlreadyReleased,
     "pk_conclusion": AlreadyConcluded,
     "pk_answer": ClarificationAnswered,
+    "view_name_is_unique": NameTaken,
+    "view_has_a_name": NameMissing,
 }

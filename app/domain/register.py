@@ -10,19 +10,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    Text,
-    any_,
-    cast,
-    func,
-    select,
-    text,
-)
+from sqlalchemy import ColumnElement, Integer, Select, Text, any_, cast, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.domain import access, calls, columns, entries, facets, searches
 from app.domain.access import Actor
@@ -47,11 +37,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows in order. `before` and `after` are the places to go on from, where there is more that way."""
+    """Some rows in order. `before` and `after` are the references to go on from, where there is more that way."""
 
     rows: list[dict[str, Any]]
-    before: int | None = None
-    after: int | None = None
+    before: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +79,7 @@ def narrow(db: Session, actor: Actor, call: Call, query: Query) -> Narrowed:
     visible = _visible(db, actor, call, sets)
     live = _live_sets(db, actor, call, known, sets.size) if sets.size <= LIMIT else {}
     chosen = {f.name: query.chosen[f.name] for f in known if query.chosen.get(f.name)}
-    states = {f.name: f.live.overlap(_texts(chosen[f.name])) for f in known if f.name in chosen and f.live is not None}
+    states = {f.name: f.live.is_one_of(chosen[f.name]) for f in known if f.name in chosen and f.live is not None}
     held = {
         name: _any_of((live if name in states else sets.by_facet).get(name, {}), values)
         for name, values in chosen.items()
@@ -125,12 +115,12 @@ def page(
     call: Call,
     query: Query,
     limit: int,
-    after: int | None = None,
-    before: int | None = None,
+    after: str | None = None,
+    before: str | None = None,
     shown: tuple[Column, ...] = (),
     narrowed: Narrowed | None = None,
 ) -> Page:
-    """At most `limit` rows from the first, or from beyond the place `after`, or up to the one `before`.
+    """At most `limit` rows from the first, or from beyond the row with reference `after`, or up to the one `before`.
 
     Places do not tie, so pages neither repeat nor skip rows. `shown` are the columns to read, all but answers by default.
     """
@@ -141,7 +131,7 @@ def page(
     rows = rows[:limit][::-1] if backwards else rows[:limit]
     if not rows:
         return Page(rows)
-    first, last = rows[0]["place"], rows[-1]["place"]
+    first, last = rows[0]["ref"], rows[-1]["ref"]
     return Page(rows, first if (has_more if backwards else after) else None, last if backwards or has_more else None)
 
 
@@ -150,7 +140,7 @@ def everything(
 ) -> Iterator[list[dict[str, Any]]]:
     """All rows that a query finds, in its order, a batch at a time."""
     left = narrow(db, actor, call, query)
-    after: int | None = None
+    after: str | None = None
     while True:
         found = page(db, actor, call, query, BATCH, after, shown=shown, narrowed=left)
         yield found.rows
@@ -201,12 +191,19 @@ def _positions(actor: Actor, call: Call) -> Select[int]:
 
 def _live_sets(db: Session, actor: Actor, call: Call, known: tuple[Facet, ...], size: int) -> dict[str, dict[str, int]]:
     """The sets of what may have changed since the seal, of a call with few entries."""
-    found: dict[str, dict[str, int]] = {}
-    for facet in known:
-        if facet.live is not None:
-            value = func.unnest(facet.live).label("value")
-            rows = _positions(actor, call).with_only_columns(value, func.array_agg(Entry.position)).group_by(text("1"))
-            found[facet.name] = {v: facets.of_positions(held, size) for v, held in db.execute(rows)}
+    seen = _positions(actor, call).add_columns(Entry.submission_id).subquery()
+    live = {facet.name: facet.live for facet in known if facet.live is not None}
+    rows = []
+    for name, one in live.items():
+        pairs = one.pairs.subquery()
+        joined = seen.join(pairs, pairs.c.submission_id == seen.c.submission_id)
+        held = select(literal(name), pairs.c.value, func.array_agg(seen.c.position)).select_from(joined)
+        rows.append(held.group_by(pairs.c.value))
+    found: dict[str, dict[str, int]] = {name: {} for name in live}
+    for name, value, positions in db.execute(union_all(*rows)):
+        found[name][value] = facets.of_positions(positions, size)
+    for name, one in live.items():
+        found[name][one.rest] = ~_any_of(found[name], tuple(found[name]))
     return found
 
 
@@ -242,8 +239,8 @@ def _walk(
     left: Narrowed,
     shown: tuple[Column, ...],
     limit: int,
-    after: int | None,
-    before: int | None,
+    after: str | None,
+    before: str | None,
 ) -> Select[Any]:
     """The rows from a place on, one more than asked for: a walk along the index of the sorted column."""
     sorted_by = {c.name for c in columns.columns(calls.questions(call)) if c.is_sorted}
@@ -251,9 +248,11 @@ def _walk(
     spot = Place.down if query.descending else Place.up
     walk = select(Place.position, spot.label("place")).where(Place.call_id == call.id, Place.name == name)
     if before is not None:
-        walk = walk.where(spot < before).order_by(spot.desc())
+        walk = walk.where(spot < func.coalesce(_spot(call, name, spot, before), left.sets.size + 1)).order_by(
+            spot.desc()
+        )
     else:
-        walk = walk.where(spot > (after or 0)).order_by(spot)
+        walk = walk.where(spot > (func.coalesce(_spot(call, name, spot, after), 0) if after else 0)).order_by(spot)
     if left.few is not None:
         walk = walk.where(Place.position == any_(cast(list(left.few), ARRAY(Integer)))).limit(limit + 1)
     steps = walk.subquery() if left.few is not None else walk.order_by(None).subquery()
@@ -272,3 +271,15 @@ def _walk(
     if any(column.name.startswith((ANSWER, searches.EXCERPT)) for column in shown):
         found = found.outerjoin(Version, (Version.id == Entry.version_id) & access.is_passed(actor))
     return found if left.few is not None else found.where(*left.conditions).limit(limit + 1)
+
+
+def _spot(call: Call, name: str, spot: Any, reference: str) -> Any:
+    """Where the entry with a reference stands. Addresses hold references: a place would tell of what stands in between."""
+    anchor = aliased(Place)
+    return (
+        select(anchor.down if spot is Place.down else anchor.up)
+        .join(Entry, (Entry.call_id == anchor.call_id) & (Entry.position == anchor.position))
+        .join(Submission, Submission.id == Entry.submission_id)
+        .where(Submission.reference == reference, anchor.call_id == call.id, anchor.name == name)
+        .scalar_subquery()
+    )

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from app.domain import calls, columns, register
 from app.domain.access import Actor
 from app.domain.columns import ANSWER, NUMBERS, Column
-from app.domain.errors import ListTooLong
 from app.domain.identifiers import country_names
 from app.domain.kinds import LIST
+from app.domain.objections import ListTooLong
 from app.domain.questionnaire import Questionnaire
 from app.infra import times
 from app.infra.i18n import N_, Message, translate

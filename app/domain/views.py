@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session, joinedload
 
 from app.domain import audit
 from app.domain.access import Actor
-from app.domain.errors import NameMissing, NameTaken, NotFound
+from app.domain.errors import NotFound
+from app.domain.objections import NameMissing, NameTaken
 from app.models import Call, View
 
 NAME_LENGTH = 100

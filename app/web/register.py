@@ -88,7 +88,7 @@ def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response
     entries.require_prepared(db, chosen)
     asked, questions = _asked(request, chosen), shared["questions"]
     narrowed = register.narrow(db, actor, chosen, asked.query)
-    after, before = (_place(request.query_params.get(way, "")) for way in ("after", "before"))
+    after, before = (_sound(request.query_params.get(way, "")) or None for way in ("after", "before"))
     shown = asked.shown + ((searches.excerpt_column(asked.query.search),) if asked.query.search.strip() else ())
     found = register.page(db, actor, chosen, asked.query, ROWS, after, before, shown, narrowed)
     audit.record_call(db, actor, "register.read", chosen.id, rows=len(found.rows))
@@ -151,15 +151,11 @@ def _asked(request: Request, call: Call) -> Asked:
 
 def _sound(text: str) -> str:
     """Without what the database cannot take."""
-    return "".join(c for c in text if _is_sound(c) and c != "\x00")
+    return "".join(c for c in text if _is_sound(c) and c != "\x00")[:1000]
 
 
 def _is_sound(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def _place(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _heads(asked: Asked, language: str) -> list[tuple[str, str | None, str | None]]:
