@@ -271,7 +271,7 @@ def main(words: list[str] | None = None) -> int:
     usage.add_argument("portal", help="such as https://eoi.example", type=lambda given: given.rstrip("/"))
     usage.add_argument("call", help="code of the call")
     usage.add_argument("folder", type=Path, help="where the copy is kept")
-    usage.add_argument("--key-file", type=Path, help="file with the key", required="EOI_KEY" not in os.environ)
+    usage.add_argument("--key-file", type=Path, required="EOI_KEY" not in os.environ, help="holds the key")
     usage.add_argument("--keys", type=Path, help="public keys (/.well-known/jwks.json) to check signatures with")
     usage.add_argument("--wait", action="store_true", help="stay and follow the feed")
     usage.add_argument("--recheck", action="store_true", help="compute the digest of every file held anew")

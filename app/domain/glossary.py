@@ -28,6 +28,7 @@ EVENTS = {
     "deadline.proposed": N_("proposed a new deadline"),
     "dossier.released": N_("released a dossier to EuroHPC"),
     "dossier.taken_back": N_("took a dossier back from EuroHPC"),
+    "deliveries.read": N_("looked at the deliveries"),
     "delivery.acknowledged": N_("confirmed what was received"),
     "delivery.mismatched": N_("confirmed something other than what was released"),
     "dossier.read": N_("opened a dossier"),
@@ -319,7 +320,17 @@ CHECKS = {
     "starting": N_("a server started"),
     "stopping": N_("a server stopped"),
 }
+DELIVERIES = {
+    "delivered": N_("received whole"),
+    "partly": N_("received, some files not yet"),
+    "waiting": N_("nothing heard of yet"),
+    "taken_back_after": N_("taken back after it was received"),
+    "taken_back": N_("taken back"),
+    "not_released": N_("not released"),
+    "withdrawn": N_("withdrawn"),
+}
 WORDS = {
+    "delivery": DELIVERIES,
     "event": EVENTS,
     "detail": DETAILS,
     "outcome": OUTCOMES,
