@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, joinedload
 from standardwebhooks.webhooks import Webhook as Signs
 
-from app.domain import audit, webhooks
+from app.domain import audit, feed, webhooks
 from app.domain.access import Actor
 from app.domain.errors import Forbidden, NotFound
 from app.infra import times
@@ -61,7 +62,7 @@ def claim(db: Session, secret_key: str, at_most: int, but: Collection[uuid.UUID]
         select(Notice.id)
         .join(Webhook, Webhook.id == Notice.webhook_id)
         .where(is_due, is_live, Webhook.id.not_in(list(but)))
-        .distinct(Notice.webhook_id)
+        .ext(distinct_on(Notice.webhook_id))
         .order_by(Notice.webhook_id, Notice.created_at, Notice.id)
     )
     claimed = select(Notice).where(Notice.id.in_(oldest), is_due).order_by(Notice.next_attempt_at).limit(at_most)
@@ -70,7 +71,7 @@ def claim(db: Session, secret_key: str, at_most: int, but: Collection[uuid.UUID]
     for notice in db.scalars(claimed.with_for_update(skip_locked=True)).all():
         notice.attempts += 1
         notice.next_attempt_at = now + LEASE
-        letters.append(_letter(notice, secret_key, now))
+        letters.append(_letter(db, notice, secret_key, now))
     db.flush()
     return letters
 
@@ -80,10 +81,11 @@ def _now(db: Session) -> datetime:
     return now
 
 
-def _letter(notice: Notice, secret_key: str, now: datetime) -> Letter:
-    """The same bytes and id at each attempt, signed anew with its time, by each secret that counts."""
+def _letter(db: Session, notice: Notice, secret_key: str, now: datetime) -> Letter:
+    """The same id at each attempt, signed anew with its time, by each secret that counts. `entry` is where the feed ends now."""
     webhook = notice.webhook
-    told = {"type": notice.event, "timestamp": times.iso(notice.created_at), "data": {"call": webhook.call.code}}
+    data = {"call": webhook.call.code, "entry": feed.position(db, webhook.call).number}
+    told = {"type": notice.event, "timestamp": times.iso(notice.created_at), "data": data}
     body = json.dumps(told, separators=(",", ":"))
     at = now.astimezone(UTC).replace(microsecond=0)
     signatures = [

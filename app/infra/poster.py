@@ -1,7 +1,7 @@
 """Posts bytes to addresses of others: to public networks only, to the address that was judged, and never for long.
 
 A name is resolved once and the connection goes to that very address, so that a name which points elsewhere a moment
-later leads nowhere. Redirects are answers like any other, environment proxies are not asked, the answer is cut off.
+later leads nowhere. Redirects are answers like any other, proxies of the environment are not asked, of the answer only the head is read.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 CONNECT = 5.0  # seconds
 WHOLE = 15.0  # seconds for everything after the connection
-ANSWER = 4096  # bytes that are read of an answer
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -83,9 +83,10 @@ class Poster:
         clock.start()
         try:
             connection.request("POST", path, body, headers)
-            answer = connection.getresponse()
-            answer.read(ANSWER)
-            return answer.status
+            status = connection.getresponse().status  # of the rest of the answer nothing is read
+            if cut.is_set():  # a head that was cut off reads like a short one
+                raise TimeoutError
+            return status
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as failure:
             if cut.is_set():
                 raise TimeoutError from failure
@@ -112,7 +113,8 @@ class Poster:
             return False
         if any(at in ipaddress.ip_network(network, strict=False) for network in self.networks):
             return True
-        return at.is_global and not at.is_multicast and not at.is_reserved
+        is_site_local = isinstance(at, ipaddress.IPv6Address) and at.is_site_local
+        return at.is_global and not (at.is_multicast or at.is_reserved or is_site_local or at in NAT64_LOCAL)
 
 
 def innermost(address: Address) -> Address:

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from app.deps import Portal
 from app.domain import assignments, calls, clarifications, keys, questionnaire, seals, tickets
-from app.models import Membership, OutboxMessage, SignIn, Submission
+from app.models import Membership, Notice, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
 
@@ -36,13 +36,14 @@ def rooms(verb: str) -> dict[str, list[str]]:
 GETS, POSTS = rooms("GET"), rooms("POST")
 QUERY = [
     "call", "next", "kind", "country", "search", "warnings", "withdrawn", "sort", "order", "after", "before", "version",
-    "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline", "due_on", "saved",
+    "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline", "due_on", "saved", "replaces",
 ]  # fmt: skip
 FIELDS = [
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
     "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
     "line", "verdict", "seat", "person", "due_on", "batch", "tag", "text", "value", "seen", "reads", "before",
     "points-quality", "points-impact", "points-money", "argument-quality", "argument-impact", "argument-money",
+    "kind", "networks", "days", "public_key", "replaces", "url", "event",
     "words", "page", "submission", "answer", "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
     "receipt", "file", "members-0-owners-²-name", "members-99999999999999999999-lei", "members--1-lei", "starts_on-day",
     "starts_on-month", "starts_on-year",
@@ -89,6 +90,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
         walked = questionnaire.walk(questions, "FC", case_answers())
         found["field"] = [path for _, _, path, _ in walked]
     make.key(db, call)
+    webhook, _ = make.webhook(db, call, "https://hook.example/")
     (closed,) = seals.due(db)
     make.seal(db, closed, portal.signer)
     closed_case = next(s for s in db.scalars(select(Submission)) if s.call_id == closed.id)
@@ -97,6 +99,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     make.asked(db, closed_case)
     make.asked(db, closed_case)
     clarifications.answer(db, actor, closed_case, 2, "Yes.", [make.taken(db, portal.files)], make.ISSUER)
+    found["notice_id"] = [str(one) for one in db.scalars(select(Notice.id))]
     db.execute(update(OutboxMessage).where(OutboxMessage.purpose == "receipt").values(failed_at=func.now()))
     client.post("/account/sign-in", data={"email": "lead@firm.example", "csrf_token": token})
     found["token"] = re.findall(r"/account/link/([\w-]+)", deliver(portal)[-1])
@@ -108,6 +111,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
         "membership_id": db.scalars(select(Membership.id)).all(),
         "sign_in_id": db.scalars(select(SignIn.id)).all(),
         "key_id": [key.id for key in keys.all_keys(db)],
+        "webhook_id": [webhook.id],
         "message_id": db.scalars(select(OutboxMessage.id).where(OutboxMessage.failed_at.is_not(None))).all(),
         "person_id": [actor.person_id],
     }
@@ -131,6 +135,8 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["scope"], found["language"], found["role"] = ["submissions:read"], ["nl", "en"], ["viewer", "owner"]
     found["email"], found["country"], found["reason"] = ["lead@firm.example", "jo@firm.example"], ["NL"], ["It is so."]
     found["name"], found["authority"] = ["Delta BV", "kind"], ["Delta BV"]
+    found["kind"], found["days"], found["url"] = ["key", "client_key", "FC"], ["30"], ["https://hook.example/"]
+    found["event"], found["replaces"], found["networks"] = ["call.sealed"], found["key_id"], ["192.0.2.0/24"]
     found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
     return found
