@@ -2,11 +2,8 @@
 
 import gc
 import logging
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,7 +21,8 @@ from app.clerk import Clerk
 from app.courier import Courier
 from app.deps import Portal
 from app.domain import audit
-from app.domain.errors import CrossSite, Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
+from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
+from app.doorman import SAFE, Doorman
 from app.infra.i18n import N_
 from app.turnstile import Turnstile
 from app.watch import Watchman
@@ -69,26 +67,7 @@ from app.web import (
 
 log = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-MAX_BODY = 210 * 1024 * 1024  # a page of answers with all its files
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 AWAY = ("", "08", "57")  # no answer at all, a broken connection, a server that shuts down or starts
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BROKEN = N_(
     "Something went wrong on our side and was written down. What was saved before is kept. Go back, look whether your "
     "last step was taken in, and try again if it was not; if it happens again, tell the help desk the number below."
@@ -170,7 +149,7 @@ def create_app(portal: Portal) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _http)
     app.add_exception_handler(Exception, _broken)
     app.add_middleware(Turnstile, portal=portal)
-    app.add_middleware(Doorman, portal=portal)
+    app.add_middleware(Doorman, portal=portal, show=_show)
     return app
 
 
@@ -243,70 +222,3 @@ async def _broken(request: Request, failure: Exception) -> Response:
     number = audit.request_id.get() or ""
     log.error("request %s failed", number, exc_info=failure)
     return await _refused(request, Broken())
-
-
-class Doorman:
-    """At the door of every request: its number, its size, where it came from, and the headers of its response."""
-
-    def __init__(self, app: Any, portal: Portal) -> None:
-        self.app = app
-        self.portal = portal
-        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(portal.settings.base_url))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        number = uuid.uuid4().hex[:16]
-        audit.request_id.set(number)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-
-        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                given = {name.lower() for name, _ in message["headers"]}
-                extra = {**HEADERS, "X-Request-ID": number}
-                if self.origin.startswith("https://"):
-                    extra["Strict-Transport-Security"] = STRICT_TRANSPORT
-                message["headers"] += [
-                    (name.lower().encode(), value.encode())
-                    for name, value in extra.items()
-                    if name.lower().encode() not in given
-                ]
-                if scope["path"].startswith("/static/"):
-                    message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
-            await send(message)
-
-        if refusal := self._refusal(scope, headers):
-            answer = await run_in_threadpool(_show, Request(scope, receive), refusal)
-            await answer(scope, receive, send_with_headers)
-            return
-        await self.app(scope, _counted(receive), send_with_headers)
-
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
-        """Whether to stop here: too large by its own word, or a change asked for by another site."""
-        length = headers.get("content-length", "0")
-        if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
-            return TooLarge()
-        if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith("/api/"):
-            return None
-        site = headers.get("sec-fetch-site")
-        if site is not None:
-            return None if site in ("same-origin", "none") else CrossSite()
-        origin = headers.get("origin")
-        own = (self.origin, f"{scope['scheme']}://{headers.get('host', '')}")
-        return None if origin in own else CrossSite()
-
-
-def _counted(receive: Receive) -> Receive:
-    """The body as it arrives, refused once it grows beyond what any page may send."""
-    seen = 0
-
-    async def counted() -> MutableMapping[str, Any]:
-        nonlocal seen
-        message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again: nothing more need come
-        seen += len(message.get("body", b""))
-        if seen > MAX_BODY:
-            raise TooLarge
-        return message
-
-    return counted

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from app import main
+from app import doorman
 from app import settings as settings_room
 from app.cli import app as command_line
 from app.infra import roles
@@ -130,7 +130,7 @@ def test_what_is_copied_exists_and_is_not_left_out() -> None:
 def test_the_proxy_knows_both_portals_and_lets_in_what_they_take() -> None:
     proxy = (ROOT / "deploy" / "Caddyfile").read_text()
     assert "reverse_proxy portal-1:8000 portal-2:8000" in proxy
-    assert f"max_size {main.MAX_BODY // 1024**2}MiB" in proxy
+    assert f"max_size {doorman.MAX_BODY // 1024**2}MiB" in proxy
     assert set(re.findall(r"\{\$([A-Z_]+)\}", proxy)) == set(SERVICES["proxy"]["environment"])
 
 

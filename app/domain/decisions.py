@@ -101,11 +101,7 @@ def produce(
         attachments.hold(db, staged.sha256)
         files.keep(staged)
     body = {
-        "format": statements.DISCLOSURE,
-        "issuer": issuer,
-        "call": request.call.code,
-        "number": request.number,
-        "title": request.title,
+        **_about(request, issuer),
         "at": times.iso(calls.clock(db)),
         "sha256": staged.sha256,
         "size": staged.size,
@@ -125,6 +121,17 @@ def produce(
         db, actor, "disclosure.produced", request.call_id, disclosure=request.number, sha256=staged.sha256
     )
     return made
+
+
+def _about(request: Disclosure, issuer: str) -> dict[str, Any]:
+    """What a set says of the request that it answers."""
+    return {
+        "format": statements.DISCLOSURE,
+        "issuer": issuer,
+        "call": request.call.code,
+        "number": request.number,
+        "title": request.title,
+    }
 
 
 def _contents(

@@ -1,4 +1,4 @@
-"""The words of the review desk: reading and judging, disclosure, retention and look-ups. The glossary has them among its own."""
+"""The words of the review desk and of machines: reading and judging, disclosure, look-ups, keys, notices, deliveries."""
 
 from app.infra.i18n import N_
 
@@ -124,7 +124,75 @@ IDENTIFIERS = {
     "pic": N_("PIC"),
     "registration": N_("Number in the national register"),
 }
+KEY_REFUSALS = {
+    "insufficient_scope": N_("the key does not cover it"),
+    "invalid_client": N_("the client did not prove who it is"),
+    "invalid_request": N_("the request for a token was not as described"),
+    "invalid_scope": N_("asked for a scope that it has not"),
+    "key_expired": N_("the key or token had expired"),
+    "key_needs_a_token": N_("a client's secret, where a token belongs"),
+    "key_revoked": N_("the key was revoked"),
+    "network_not_allowed": N_("not from this network"),
+    "throttled": N_("too many requests in a short time"),
+    "unauthenticated": N_("a wrong secret"),
+    "unauthorized_client": N_("the client may not be used so, or not from there"),
+    "unsupported_grant_type": N_("asked for a token in a way that is not offered"),
+}
+KEY_KINDS = {
+    "key": N_("key"),
+    "client_secret": N_("OAuth client with a secret"),
+    "client_key": N_("OAuth client with a key pair"),
+}
+KEY_STATES = {
+    "proposed": N_("waits for a second person"),
+    "dropped": N_("dropped"),
+    "approved": N_("agreed to, not collected yet"),
+    "live": N_("live"),
+    "expired": N_("expired"),
+    "revoked": N_("revoked"),
+    "ended": N_("ended"),
+    "paused": N_("paused"),
+}
+ROUTE_GROUPS = {
+    "calls": N_("calls"),
+    "submissions": N_("submissions and files"),
+    "proof": N_("proof"),
+    "feed": N_("feed"),
+    "deliveries": N_("deliveries"),
+    "public": N_("public"),
+    "other": N_("other"),
+}
+NOTICES = {
+    "call.sealed": N_("a call was sealed"),
+    "feed.advanced": N_("there is something new to fetch"),
+}
+DELIVERIES = {
+    "delivered": N_("received whole"),
+    "partly": N_("received, some files not yet"),
+    "waiting": N_("nothing heard of yet"),
+    "taken_back_after": N_("taken back after it was received"),
+    "taken_back": N_("taken back"),
+    "not_released": N_("not released"),
+    "withdrawn": N_("withdrawn"),
+}
+CHECKS = {
+    "clock": N_("clock differs from the database's"),
+    "connections": N_("no connection to the database was free"),
+    "database": N_("database away"),
+    "files": N_("file store away"),
+    "hung": N_("a server or the database hung"),
+    "silent": N_("no server said anything"),
+    "starting": N_("a server started"),
+    "stopping": N_("a server stopped"),
+}
 WORDS = {
+    "check": CHECKS,
+    "key_refusal": KEY_REFUSALS,
+    "key_kind": KEY_KINDS,
+    "key_state": KEY_STATES,
+    "route_group": ROUTE_GROUPS,
+    "notice": NOTICES,
+    "delivery": DELIVERIES,
     "progress": PROGRESS,
     "seat": SEATS,
     "verdict": VERDICTS,

@@ -50,7 +50,8 @@ def as_csv(actor: Coordinator, db: Db, call: str) -> Response:
     instants = ("released_at", "taken_back_at", "delivered_at")
     lines.writerow(["reference", "version", "payload_sha256", "state", *instants, "files", "files_missing"])
     count = 0
-    for count, row in enumerate(deliveries.everything(db, actor, chosen), start=1):
+    for row in deliveries.everything(db, actor, chosen):
+        count += 1
         at = [times.iso(value) if (value := getattr(row, name)) else "" for name in instants]
         version = row.version
         named = [row.submission.reference, version.number, version.payload_sha256, row.state]

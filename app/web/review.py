@@ -21,6 +21,7 @@ from app.domain import (
     traits,
     withdrawals,
 )
+from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
 from app.models import Version
 from app.web import drawing, pages
@@ -43,12 +44,6 @@ def dossier(
     questions = calls.questions_of(db, shown.definition_digest)
     every = dossiers.all_versions(db, actor, submission)
     rows = list(questionnaire.walk(questions, shown.kind, shown.answers | _files(shown)))
-    earlier = next((v for v in every if v.number == shown.number - 1), None)
-    differing = []
-    if earlier is not None and earlier.definition_digest == shown.definition_digest:
-        differing = changes.between(
-            questions, shown.kind, earlier.answers | _files(earlier), shown.answers | _files(shown)
-        )
     return pages.render(
         request,
         "review/dossier.html",
@@ -62,7 +57,7 @@ def dossier(
         versions=every,
         counts=next((v.number for v in every if v.exemption_id is None), 0),
         arrived=deliveries.of_submission(db, actor, submission),
-        differing=differing,
+        differing=_differing(questions, every, shown),
         withdrawal=withdrawals.live(db, submission),
         said=shown.receipt.body,
         outlines=geography.members(),
@@ -75,6 +70,14 @@ def dossier(
         entities=lookups.of_version(db, questions, shown),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
+
+
+def _differing(questions: Questionnaire, every: list[Version], shown: Version) -> list[changes.Change]:
+    """What a version changed in the one before it; nothing where that answered another definition."""
+    earlier = next((v for v in every if v.number == shown.number - 1), None)
+    if earlier is None or earlier.definition_digest != shown.definition_digest:
+        return []
+    return changes.between(questions, shown.kind, earlier.answers | _files(earlier), shown.answers | _files(shown))
 
 
 def _answered(rows: list[Any], language: str) -> dict[str, list[tuple[str, str, Any, str]]]:

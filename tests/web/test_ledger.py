@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app import main, watch
+from app import doorman, watch
 from app.deps import Portal
 from app.domain import attempts, drafts, proofs, verification
 from app.domain.access import Actor
@@ -95,7 +95,7 @@ def test_a_stale_form_another_site_and_a_too_large_one_are_on_record(
     token = sign_in(client)
     assert press(client, case[0], "a token of yesterday").status_code == 403
     assert press(client, case[0], token, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    monkeypatch.setattr(main, "MAX_BODY", 40)
+    monkeypatch.setattr(doorman, "MAX_BODY", 40)
     assert press(client, case[0], token, "x" * 50).status_code == 413  # by its own word, at the door
 
     def unannounced() -> Any:

@@ -1,0 +1,102 @@
+"""The doorman: what every request and answer passes, whatever room it is for."""
+
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from app.deps import Portal
+from app.domain import audit
+from app.domain.errors import CrossSite, Refused, TooLarge
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY = 210 * 1024 * 1024  # a page of answers with all its files
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Doorman:
+    """At the door of every request: its number, its size, where it came from, and the headers of its response."""
+
+    def __init__(self, app: Any, portal: Portal, show: Callable[[Request, Refused], Response]) -> None:
+        self.app = app
+        self.show = show
+        self.portal = portal
+        self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(portal.settings.base_url))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        number = uuid.uuid4().hex[:16]
+        audit.request_id.set(number)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                given = {name.lower() for name, _ in message["headers"]}
+                extra = {**HEADERS, "X-Request-ID": number}
+                if self.origin.startswith("https://"):
+                    extra["Strict-Transport-Security"] = STRICT_TRANSPORT
+                message["headers"] += [
+                    (name.lower().encode(), value.encode())
+                    for name, value in extra.items()
+                    if name.lower().encode() not in given
+                ]
+                if scope["path"].startswith("/static/"):
+                    message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
+            await send(message)
+
+        if refusal := self._refusal(scope, headers):
+            answer = await run_in_threadpool(self.show, Request(scope, receive), refusal)
+            await answer(scope, receive, send_with_headers)
+            return
+        await self.app(scope, _counted(receive), send_with_headers)
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
+        """Whether to stop here: too large by its own word, or a change asked for by another site."""
+        length = headers.get("content-length", "0")
+        if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
+            return TooLarge()
+        if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith("/api/"):
+            return None
+        site = headers.get("sec-fetch-site")
+        if site is not None:
+            return None if site in ("same-origin", "none") else CrossSite()
+        origin = headers.get("origin")
+        own = (self.origin, f"{scope['scheme']}://{headers.get('host', '')}")
+        return None if origin in own else CrossSite()
+
+
+def _counted(receive: Receive) -> Receive:
+    """The body as it arrives, refused once it grows beyond what any page may send."""
+    seen = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again: nothing more need come
+        seen += len(message.get("body", b""))
+        if seen > MAX_BODY:
+            raise TooLarge
+        return message
+
+    return counted
