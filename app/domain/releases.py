@@ -14,7 +14,7 @@ from app.domain import access, audit, calls, letters, references
 from app.domain.access import Actor
 from app.domain.errors import Forbidden, NotFound, NothingToRelease, ReasonMissing
 from app.domain.objections import AlreadyReleased, NotReleased
-from app.models import Call, Conclusion, Release, Submission, Version
+from app.models import Call, Conclusion, Release, SignOff, Submission, Version
 
 REASON_LENGTH = 2000
 ROWS = 100
@@ -29,6 +29,7 @@ _state: ColumnElement[str] = case(
     (_was_released, "taken_back"),
     else_="ready",
 )
+_is_signed: ColumnElement[bool] = exists().where(SignOff.submission_id == Submission.id, SignOff.reopened_at.is_(None))
 _latest = (
     select(Release.id)
     .where(Release.submission_id == Submission.id)
@@ -49,6 +50,7 @@ class Row(NamedTuple):
     version: Version
     state: str
     release: Release | None
+    is_signed: bool  # whether RVO's readers have signed it off; a warning, not a bar
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def _rows(actor: Actor) -> Select[Any]:
     return (
         access.dossiers(actor)
         .outerjoin(Latest, Latest.id == _latest)
-        .add_columns(_state.label("state"), Latest)
+        .add_columns(_state.label("state"), Latest, _is_signed)
         .options(joinedload(Latest.releaser), joinedload(Latest.taker))
         .order_by(Submission.reference)
     )
@@ -86,7 +88,7 @@ def _exceptional(db: Session, actor: Actor, which: ColumnElement[bool]) -> list[
     other = aliased(Version)
     standing = exists().where(other.submission_id == Submission.id, other.exemption_id.is_(None))
     found = access.exceptional_versions(actor).where(which, ~standing).order_by(Submission.reference).limit(ROWS)
-    return [Row(submission, version, "exceptional", None) for submission, version in db.execute(found)]
+    return [Row(submission, version, "exceptional", None, False) for submission, version in db.execute(found)]
 
 
 def counts(db: Session, actor: Actor, call: Call) -> dict[str, int]:
