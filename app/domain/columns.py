@@ -208,7 +208,7 @@ def facets(questions: Questionnaire) -> tuple[Facet, ...]:
         Facet("is_consented", Message(N_("To EuroHPC")), _yes_no, (YES, NO)),
         Facet("is_withdrawn", Message(N_("Withdrawn")), _yes_no, (YES, NO)),
         Facet("is_released", Message(N_("Released")), _yes_no, (YES, NO), current.released),
-        Facet("progress", Message(N_("Progress")), _progress, tuple(glossary.PROGRESS), current.state),
+        Facet("progress", Message(N_("Progress")), _progress, tuple(glossary.WORDS["progress"]), current.state),
         Facet("reader", Message(N_("Reader")), _nobody, (NONE,), current.reader),
         Facet("tag", Message(N_("Tag")), _nobody, (NONE,), current.tag),
     )
