@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cache
 from io import BytesIO
@@ -27,11 +27,16 @@ from app.domain import (
     calls,
     clarifications,
     conflicts,
+    decisions,
+    disclosures,
     drafts,
+    hearings,
     keys,
     reconciliations,
+    redaction,
     references,
     refusals,
+    retention,
     scores,
     seals,
     signoffs,
@@ -42,13 +47,15 @@ from app.domain import (
 )
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallClosed
-from app.infra import times
+from app.infra import pdf, times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
 from app.models import (
     ApiKey,
     Call,
     Clarification,
+    Destruction,
+    DisclosureSet,
     Leaf,
     Organisation,
     Person,
@@ -300,6 +307,54 @@ def fill_more(db: Session, actor: Actor, case: Submission, step: str, answers: d
     """Save further answers of a step that was saved before."""
     saved = drafts.saved(db, case)[step]
     drafts.save_step(db, actor, case, step, saved.revision, saved.answers | answers, {})
+
+
+def disclosed(
+    db: Session, actor: Actor, other: Actor, case: Submission, files: FileStore, signer: Signer
+) -> DisclosureSet:
+    """A request to disclose a dossier of a sealed call: heard, decided by two coordinators, and its set produced."""
+    for one in (actor, other):
+        free(db, one, case)
+    request = disclosures.start(db, other, case.call, "Who filed?", date(2026, 1, 5))
+    disclosures.add(db, other, request, [case.reference])
+
+    def found() -> disclosures.Item:
+        db.flush()
+        return disclosures.item(db, other, request, case.reference)
+
+    version = found().item.version
+    sections = redaction.suggested(calls.questions_of(db, version.definition_digest), version)
+    disclosures.propose(db, other, found(), sections)
+    hearings.ask(db, other, found(), 14, ISSUER)
+    member = accounts.actor_for(db, db.get_one(Person, case.created_by))
+    hearings.answer(db, member, case, found(), dict.fromkeys(sections, (True, "")))
+    decisions.decide(db, other, found(), sections, "As marked.")
+    decisions.confirm(db, actor, found())
+
+    def draw(data: Any) -> bytes:
+        return pdf.render("disclosed", data, request.registered_at)
+
+    return decisions.produce(db, files, other, request, "en", draw, signer, ISSUER)
+
+
+def destroyed(db: Session, actor: Actor, other: Actor, signer: Signer) -> Destruction:
+    """The drafts of a call of long ago, destroyed by two coordinators."""
+    call = globals()["call"](db)
+    case, _ = submission(db, call, person(db))
+    close(db, call)
+    with owner(db):
+        for table, columns, whose in (
+            ("draft", ("saved_at",), "submission_id = :case"),
+            ("call", ("opens_at", "closes_at", "sealed_at"), "id = :call"),
+        ):
+            db.execute(text(f"alter table {table} disable trigger user"))
+            moved = ", ".join(f"{column} = {column} - interval '2 years'" for column in columns)
+            db.execute(text(f"update {table} set {moved} where {whose}"), {"case": case.id, "call": call.id})
+            db.execute(text(f"alter table {table} enable trigger user"))
+    db.expire_all()
+    made = retention.propose(db, other, call, "drafts")
+    retention.confirm(db, actor, call, made.id, signer, ISSUER)
+    return made
 
 
 def withdraw(db: Session, actor: Actor, case: Submission) -> None:

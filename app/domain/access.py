@@ -76,6 +76,10 @@ last_number = (
 )
 
 
+# Entries of the register whose term had passed: their content was destroyed.
+is_emptied: ColumnElement[bool] = Entry.version_id.in_(select(Version.id).where(Version.destruction_id.is_not(None)))
+
+
 def own_submissions() -> Select[Submission]:
     """The cases of the organisations bound as `own`: those of the actor."""
     return select(Submission).where(Submission.organisation_id.in_(bindparam("own", expanding=True)))
@@ -109,7 +113,7 @@ def entries(actor: Actor) -> Select[Entry]:
     """The same as lines of a register, which is prepared of sealed calls only."""
     found = select(Entry)
     if actor.is_staff():
-        return found.where(~is_conflicted(actor))
+        return found.where(~is_conflicted(actor), ~is_emptied)
     live = exists().where(
         Release.submission_id == Entry.submission_id,
         Release.version_id == Entry.version_id,

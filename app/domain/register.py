@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, any_, cast, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Integer, Select, Text, any_, cast, func, literal, or_, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
@@ -180,7 +180,7 @@ def _visible(db: Session, actor: Actor, call: Call, sets: Sets) -> int:
     """The entries that the actor may see: of staff all but those that they stated a conflict about."""
     here = select(Entry.position).where(Entry.call_id == call.id)
     if actor.is_staff():
-        hidden = db.scalars(here.where(access.is_conflicted(actor)))
+        hidden = db.scalars(here.where(or_(access.is_conflicted(actor), access.is_emptied)))
         return sets.everything & ~facets.of_positions(hidden, sets.size)
     return facets.of_positions(db.scalars(_positions(actor, call)), sets.size)
 

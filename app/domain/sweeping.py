@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Column, Table, func, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.domain import attachments
@@ -45,8 +46,8 @@ def _remove(db: Session, files: FileStore, sha256: str) -> int:
 
 def columns() -> list[tuple[Table, Column[Any]]]:
     """Every column of the database that names files: by digest, or as a list of them."""
-    tables = Base.metadata.sorted_tables
-    return [(table, table.c[name]) for table in tables for name in ("sha256", "files") if name in table.c]
+    every = [(table, column) for table in Base.metadata.sorted_tables for column in table.columns]
+    return [(t, c) for t, c in every if c.name == "sha256" or (c.name == "files" and isinstance(c.type, JSONB))]
 
 
 def is_named(table: Table, column: Column[Any], sha256: str) -> Any:

@@ -91,10 +91,10 @@ def select(request: Request, form: pages.Form, actor: Coordinator, db: Db) -> Re
     return _index(request, db, _picked(form))
 
 
-@router.get("/{number}")
-def show(request: Request, number: Number, actor: Coordinator, db: Db) -> Response:
+@router.get("/{disclosure}")
+def show(request: Request, disclosure: Number, actor: Coordinator, db: Db) -> Response:
     """One request: its dates, its dossiers and how far each is, what was produced."""
-    return _show(request, db, actor, disclosures.load(db, actor, number))
+    return _show(request, db, actor, disclosures.load(db, actor, disclosure))
 
 
 def _show(request: Request, db: Db, actor: Actor, found: Disclosure, missing: list[str] | None = None) -> Response:
@@ -112,31 +112,31 @@ def _show(request: Request, db: Db, actor: Actor, found: Disclosure, missing: li
     )
 
 
-@router.post("/{number}/extension")
-def extend(number: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/extension")
+def extend(disclosure: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Give it more time, once."""
-    found = disclosures.load(db, actor, number)
+    found = disclosures.load(db, actor, disclosure)
     disclosures.extend(db, actor, found, pages.field(form, "reason"))
-    return pages.redirect(f"/review/disclosures/{number}")
+    return pages.redirect(f"/review/disclosures/{disclosure}")
 
 
-@router.post("/{number}/closing")
-def close(number: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/closing")
+def close(disclosure: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Close it for good."""
-    disclosures.close(db, actor, disclosures.load(db, actor, number), pages.field(form, "reason"))
-    return pages.redirect(f"/review/disclosures/{number}")
+    disclosures.close(db, actor, disclosures.load(db, actor, disclosure), pages.field(form, "reason"))
+    return pages.redirect(f"/review/disclosures/{disclosure}")
 
 
-@router.post("/{number}/items")
-def add(request: Request, number: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/items")
+def add(request: Request, disclosure: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Add dossiers: by reference, or all that a filter of the register finds."""
-    found = disclosures.load(db, actor, number)
+    found = disclosures.load(db, actor, disclosure)
     wanted = _picked(form)
     if pages.field(form, "all", 5) == "yes":
         wanted += disclosures.matching(db, actor, found, _query(form))
     missing = disclosures.add(db, actor, found, wanted)
     db.flush()
-    return _show(request, db, actor, found, missing) if missing else pages.redirect(f"/review/disclosures/{number}")
+    return _show(request, db, actor, found, missing) if missing else pages.redirect(f"/review/disclosures/{disclosure}")
 
 
 def _query(form: FormData) -> register.Query:
@@ -150,10 +150,10 @@ def _query(form: FormData) -> register.Query:
     )
 
 
-@router.get("/{number}/items/{ref}")
-def dossier(request: Request, number: Number, ref: str, actor: Coordinator, db: Db) -> Response:
+@router.get("/{disclosure}/items/{ref}")
+def dossier(request: Request, disclosure: Number, ref: str, actor: Coordinator, db: Db) -> Response:
     """One dossier of a request: proposal, view, decision, and what would be read of it."""
-    found = disclosures.item(db, actor, disclosures.load(db, actor, number), ref)
+    found = disclosures.item(db, actor, disclosures.load(db, actor, disclosure), ref)
     version, questions = found.item.version, calls.questions_of(db, found.item.version.definition_digest)
     chosen = (found.decision or found.proposal) and (found.decision or found.proposal).sections  # type: ignore[union-attr]
     sections = chosen or redaction.suggested(questions, version)
@@ -171,8 +171,8 @@ def dossier(request: Request, number: Number, ref: str, actor: Coordinator, db: 
     )
 
 
-def _item(db: Db, actor: Actor, number: int, ref: str) -> Item:
-    return disclosures.item(db, actor, disclosures.load(db, actor, number), ref)
+def _item(db: Db, actor: Actor, disclosure: int, ref: str) -> Item:
+    return disclosures.item(db, actor, disclosures.load(db, actor, disclosure), ref)
 
 
 def _sections(form: FormData) -> Sections:
@@ -184,65 +184,65 @@ def _sections(form: FormData) -> Sections:
     }
 
 
-def _back(number: int, found: Item) -> Response:
-    return pages.redirect(f"/review/disclosures/{number}/items/{quote(found.item.submission.reference)}")
+def _back(disclosure: int, found: Item) -> Response:
+    return pages.redirect(f"/review/disclosures/{disclosure}/items/{quote(found.item.submission.reference)}")
 
 
-@router.post("/{number}/items/{ref}/proposals")
-def propose(number: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/items/{ref}/proposals")
+def propose(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Propose what to disclose and what to withhold."""
-    found = _item(db, actor, number, ref)
+    found = _item(db, actor, disclosure, ref)
     disclosures.propose(db, actor, found, _sections(form))
-    return _back(number, found)
+    return _back(disclosure, found)
 
 
-@router.post("/{number}/items/{ref}/hearings")
-def ask(number: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
+@router.post("/{disclosure}/items/{ref}/hearings")
+def ask(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
     """Ask the submitter for their view."""
-    found, days = _item(db, actor, number, ref), pages.field(form, "days", 5)
+    found, days = _item(db, actor, disclosure, ref), pages.field(form, "days", 5)
     if not (days.isascii() and days.isdigit()):
         raise Invalid
     hearings.ask(db, actor, found, int(days), portal.settings.base_url)
-    return _back(number, found)
+    return _back(disclosure, found)
 
 
-@router.post("/{number}/items/{ref}/decisions")
-def decide(number: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/items/{ref}/decisions")
+def decide(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Decide by section; somebody else confirms."""
-    found = _item(db, actor, number, ref)
+    found = _item(db, actor, disclosure, ref)
     decisions.decide(db, actor, found, _sections(form), pages.field(form, "reason", disclosures.REASON_LENGTH))
-    return _back(number, found)
+    return _back(disclosure, found)
 
 
-@router.post("/{number}/items/{ref}/confirmation")
-def confirm(number: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/items/{ref}/confirmation")
+def confirm(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Confirm the decision of a colleague."""
-    found = _item(db, actor, number, ref)
+    found = _item(db, actor, disclosure, ref)
     decisions.confirm(db, actor, found)
-    return _back(number, found)
+    return _back(disclosure, found)
 
 
-@router.post("/{number}/items/{ref}/rejection")
-def reject(number: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/items/{ref}/rejection")
+def reject(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Take back a decision that was not confirmed."""
-    found = _item(db, actor, number, ref)
+    found = _item(db, actor, disclosure, ref)
     decisions.drop(db, actor, found)
-    return _back(number, found)
+    return _back(disclosure, found)
 
 
-@router.post("/{number}/items/{ref}/omission")
-def leave_out(number: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.post("/{disclosure}/items/{ref}/omission")
+def leave_out(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
     """Leave a dossier out again."""
-    disclosures.leave_out(db, actor, _item(db, actor, number, ref), pages.field(form, "reason"))
-    return pages.redirect(f"/review/disclosures/{number}")
+    disclosures.leave_out(db, actor, _item(db, actor, disclosure, ref), pages.field(form, "reason"))
+    return pages.redirect(f"/review/disclosures/{disclosure}")
 
 
-@router.post("/{number}/sets")
+@router.post("/{disclosure}/sets")
 def produce(
-    request: Request, number: Number, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep
+    request: Request, disclosure: Number, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep
 ) -> Response:
     """Produce the redacted set."""
-    found, language = disclosures.load(db, actor, number), pages.language_of(request)
+    found, language = disclosures.load(db, actor, disclosure), pages.language_of(request)
     issuer = portal.settings.base_url
     decisions.produce(
         db,
@@ -254,20 +254,20 @@ def produce(
         portal.signer,
         issuer,
     )
-    return pages.redirect(f"/review/disclosures/{number}")
+    return pages.redirect(f"/review/disclosures/{disclosure}")
 
 
-@router.get("/{number}/sets/{set_id}.zip")
-def as_zip(number: Number, set_id: uuid.UUID, actor: Coordinator, db: Db, portal: PortalDep) -> FileResponse:
+@router.get("/{disclosure}/sets/{set_id}.zip")
+def as_zip(disclosure: Number, set_id: uuid.UUID, actor: Coordinator, db: Db, portal: PortalDep) -> FileResponse:
     """The set, to take away."""
-    made = decisions.set_of(db, actor, disclosures.load(db, actor, number), set_id)
-    headers = pages.sandbox(f"disclosure-{number}.zip")
+    made = decisions.set_of(db, actor, disclosures.load(db, actor, disclosure), set_id)
+    headers = pages.sandbox(f"disclosure-{disclosure}.zip")
     return FileResponse(portal.files.path(made.sha256), media_type="application/zip", headers=headers)
 
 
-@router.get("/{number}/sets/{set_id}.json")
-def as_json(number: Number, set_id: uuid.UUID, actor: Coordinator, db: Db) -> Response:
+@router.get("/{disclosure}/sets/{set_id}.json")
+def as_json(disclosure: Number, set_id: uuid.UUID, actor: Coordinator, db: Db) -> Response:
     """The signed list of what is in it, as `python -m app verify` checks it."""
-    made = decisions.set_of(db, actor, disclosures.load(db, actor, number), set_id)
+    made = decisions.set_of(db, actor, disclosures.load(db, actor, disclosure), set_id)
     content = statements.canonical(statements.document(made.body, made.jws))
-    return pages.download(content, "application/json", f"disclosure-{number}.json")
+    return pages.download(content, "application/json", f"disclosure-{disclosure}.json")

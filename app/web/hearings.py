@@ -1,4 +1,4 @@
-"""/apply/{ref}/disclosures/{number}: the submitter's view on what is to be disclosed of their submission."""
+"""/apply/{ref}/disclosures/{disclosure}: the submitter's view on what is to be disclosed of their submission."""
 
 from typing import Annotated
 
@@ -11,15 +11,15 @@ from app.domain import calls, hearings, redaction, submissions
 from app.web import pages
 from app.web.guards import Applicant
 
-router = APIRouter(prefix="/apply/{ref}/disclosures/{number}")
+router = APIRouter(prefix="/apply/{ref}/disclosures/{disclosure}")
 Number = Annotated[int, Path(ge=1, le=2**31)]
 
 
 @router.get("")
-def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -> Response:
+def show(request: Request, ref: str, disclosure: Number, actor: Applicant, db: Db) -> Response:
     """What is proposed section by section, what would be read of it, and a form to agree or object."""
     case = submissions.load(db, actor, ref)
-    found = hearings.one(db, case, number)
+    found = hearings.one(db, case, disclosure)
     version, questions = found.item.version, calls.questions_of(db, found.item.version.definition_digest)
     hearing = found.hearing
     sections = hearing.proposal.sections if hearing else {}
@@ -36,11 +36,11 @@ def show(request: Request, ref: str, number: Number, actor: Applicant, db: Db) -
 
 
 @router.post("")
-def answer(ref: str, number: Number, form: pages.Form, actor: Applicant, db: Db) -> Response:
+def answer(ref: str, disclosure: Number, form: pages.Form, actor: Applicant, db: Db) -> Response:
     """Keep what the submitter says."""
     case = submissions.load(db, actor, ref)
-    hearings.answer(db, actor, case, hearings.one(db, case, number), _said(form))
-    return pages.redirect(f"/apply/{case.reference}/disclosures/{number}?saved=1")
+    hearings.answer(db, actor, case, hearings.one(db, case, disclosure), _said(form))
+    return pages.redirect(f"/apply/{case.reference}/disclosures/{disclosure}?saved=1")
 
 
 def _said(form: FormData) -> hearings.Said:

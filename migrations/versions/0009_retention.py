@@ -38,6 +38,7 @@ create table certificate (
   created_at timestamptz not null default clock_timestamp()
 );
 alter table version add column destruction_id uuid constraint fk_version_destruction_id references destruction;
+create index ix_version_destruction_id on version (destruction_id) where destruction_id is not null;
 create table lookup (
   id uuid not null default gen_random_uuid() constraint pk_lookup primary key,
   register text not null constraint lookup_register_is_known check (register in ('vies', 'gleif')),
@@ -283,6 +284,7 @@ declare
   due uuid[];
   said jsonb;
 begin
+  perform pg_advisory_xact_lock(hashtextextended('listing ' || call_id, 0)) from destruction where id = wanted;
   select * into found from destruction where id = wanted for update;
   if found.id is null then
     raise exception 'destruction_is_unknown' using errcode = 'P0C03';
@@ -303,6 +305,13 @@ begin
   perform set_config('eoi.destroying', 'yes', true);
   if found.sort in ('drafts', 'submissions', 'withdrawn') then
     said := said || jsonb_build_object('dossiers', described(due));
+    update release set taken_back_by = confirmer, reason = 'retention'  -- EuroHPC is told by its feed
+      where submission_id = any (due) and taken_back_at is null;
+    delete from place where call_id = found.call_id;  -- the register is prepared anew, of what is left
+    delete from trait where call_id = found.call_id;
+    delete from facet_value where call_id = found.call_id;
+    delete from listing where call_id = found.call_id;
+    delete from entry where call_id = found.call_id;
     delete from judgement where submission_id = any (due);
     delete from draft where submission_id = any (due);
     delete from attachment where submission_id = any (due);
@@ -323,7 +332,7 @@ begin
   return said;
 end $$;
 
-create function guard_disclosure_item_content() returns trigger
+create function guard_content() returns trigger
   language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   if exists (select from version where id = new.version_id and destruction_id is not null) then
@@ -363,7 +372,9 @@ create trigger certificate_stamp before insert on certificate for each row execu
 create trigger certificate_guard before update or delete on certificate for each row execute function refuse_change();
 create trigger certificate_truncate before truncate on certificate for each statement execute function refuse_change();
 create trigger disclosure_item_later before insert on disclosure_item
-  for each row execute function guard_disclosure_item_content();  -- after its guard, which waits for a destruction
+  for each row execute function guard_content();  -- after its guard, which waits for a destruction
+create trigger release_later before insert on release
+  for each row execute function guard_content();  -- what was destroyed is given to nobody
 create trigger lookup_stamp before insert on lookup for each row execute function guard_lookup();
 create trigger lookup_guard before update or delete on lookup for each row execute function refuse_change();
 create trigger lookup_truncate before truncate on lookup for each statement execute function refuse_change();

@@ -15,7 +15,18 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import access, disclosures, dossiers, proofs, retention, seals, statements, sweeping, verification
+from app.domain import (
+    access,
+    disclosures,
+    dossiers,
+    entries,
+    proofs,
+    retention,
+    seals,
+    statements,
+    sweeping,
+    verification,
+)
 from app.domain.access import Actor
 from app.domain.clauses import SORTS
 from app.domain.denials import ContentDestroyed, TermRuns
@@ -35,6 +46,7 @@ from app.models import (
     Judgement,
     OutboxMessage,
     Refusal,
+    Release,
     Submission,
 )
 from tests import make
@@ -183,13 +195,18 @@ def test_what_was_destroyed_is_said_to_be_so_and_left_out_of_lists(
 ) -> None:
     call, case, _, _ = sealed
     long_ago(db, call)
+    entries.prepared(db, call)  # the register knew it before
     destroyed(db, two, call, "submissions", signer)
     with pytest.raises(ContentDestroyed):
         dossiers.load(db, two[0], case.reference)
     assert [s.reference for s, _ in db.execute(access.dossiers(two[0]))] == [sealed[2].reference]
     sign_in(client, "one@rvo.example")
     assert client.get(f"/review/{case.reference}").status_code == 410
-    assert "Delta compute" not in client.get(f"/review?call={call.code}&search=compute&withdrawn=no").text
+    page = client.get(f"/review?call={call.code}").text
+    assert (case.reference in page, sealed[2].reference in page) == (False, True)
+    found = client.get(f"/review?call={call.code}&search=compute").text
+    assert (case.reference in found, sealed[2].reference in found) == (False, True)
+    assert db.scalars(select(Release.reason).where(Release.submission_id == case.id)).all() == ["retention"]
     sign_in(client)
     here = f"/apply/{case.reference}"
     shown = {p: client.get(f"{here}/{p}").status_code for p in ("receipts/1", "receipts/1.pdf", "receipts/1.json")}

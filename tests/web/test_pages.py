@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from app.deps import Portal
 from app.domain import assignments, calls, clarifications, keys, questionnaire, seals, tickets
-from app.models import Membership, Notice, OutboxMessage, SignIn, Submission
+from app.models import Disclosure, Membership, Notice, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
 
@@ -39,6 +39,8 @@ QUERY = [
     "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline", "due_on", "saved", "replaces",
 ]  # fmt: skip
 FIELDS = [
+    "days", "sort", "title", "received-day", "received-month", "received-year", "references", "all", "number",
+    "choice:summary", "ground:summary", "note:summary", "agrees:summary", "reasons:summary",
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
     "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
     "line", "verdict", "seat", "person", "due_on", "batch", "tag", "text", "value", "seen", "reads", "before",
@@ -100,6 +102,13 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     make.asked(db, closed_case)
     clarifications.answer(db, actor, closed_case, 2, "Yes.", [make.taken(db, portal.files)], make.ISSUER)
     found["notice_id"] = [str(one) for one in db.scalars(select(Notice.id))]
+    other = make.person(db, "other@rvo.example", staff="coordinator")
+    produced = make.disclosed(db, actor, other, closed_case, portal.files, portal.signer)
+    found["disclosure"] = [str(number) for number in db.scalars(select(Disclosure.number))]
+    found["set_id"] = [str(produced.id)]
+    gone = make.destroyed(db, actor, other, portal.signer)
+    found["destruction_id"] = [str(gone.id)]
+    found["code"].append(gone.call.code)
     db.execute(update(OutboxMessage).where(OutboxMessage.purpose == "receipt").values(failed_at=func.now()))
     client.post("/account/sign-in", data={"email": "lead@firm.example", "csrf_token": token})
     found["token"] = re.findall(r"/account/link/([\w-]+)", deliver(portal)[-1])
@@ -130,6 +139,9 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["sort"] = ["fact.capex", "title", "reference", "country", "is_withdrawn", "warnings", "fact.lead"]
     found["topic"], found["due-year"] = ["contact_details"], [str(closed.closes_at.year + 1)]
     found["due-day"] = found["due-month"] = ["1"]
+    found["sort"].append("drafts")
+    found["days"], found["received-year"] = ["14"], ["2026"]
+    found["received-day"] = found["received-month"] = ["5"]
     found["next"], found["state"] = ["/apply", "/account"], ["failed", "sent", "NL"]
     found["action"] = [*ACTIONS, *(f"detach:{one}" for one in found["attachment_id"])]
     found["scope"], found["language"], found["role"] = ["submissions:read"], ["nl", "en"], ["viewer", "owner"]
