@@ -95,9 +95,8 @@ def produce(
         raise NotDecided
     content = dict(sorted(_contents(db, found, request, language, draw)))
     listed = [{"name": n, "sha256": hashlib.sha256(c).hexdigest(), "size": len(c)} for n, c in content.items()]
-    content["manifest.json"] = statements.canonical({"format": "eoi-disclosed-set/1", "files": listed})
-    packed = _packed(content)
-    with files.staged(io.BytesIO(packed), LARGEST) as staged:
+    manifest = {"manifest.json": statements.canonical({"format": "eoi-disclosed-set/1", "files": listed})}
+    with files.staged(io.BytesIO(_packed(content | manifest)), LARGEST) as staged:
         attachments.hold(db, staged.sha256)
         files.keep(staged)
     body = {
@@ -109,17 +108,12 @@ def produce(
         "dossiers": [_listed(one) for one in found],
     }
     made = DisclosureSet(
-        disclosure_id=request.id,
-        sha256=staged.sha256,
-        size=staged.size,
-        body=body,
-        jws=statements.sign(signer, body),
-        made_by=actor.person_id,
+        disclosure_id=request.id, sha256=staged.sha256, size=staged.size, body=body, jws=statements.sign(signer, body)
     )
+    made.made_by = actor.person_id
     db.add(made)
-    audit.record_call(
-        db, actor, "disclosure.produced", request.call_id, disclosure=request.number, sha256=staged.sha256
-    )
+    told = {"disclosure": request.number, "sha256": staged.sha256}
+    audit.record_call(db, actor, "disclosure.produced", request.call_id, **told)
     return made
 
 
