@@ -30,7 +30,7 @@ from app.domain import access
 from app.domain.access import Actor
 from app.domain.parts import Entities, Spread
 from app.domain.questionnaire import Questionnaire
-from app.models import Call, Organisation, Submission, Version
+from app.models import Call, Destruction, Organisation, Submission, Version
 
 KEPT = 64  # sealed calls of which a process remembers the figures
 NOT_GIVEN = ""
@@ -61,12 +61,13 @@ UNBIASED = Actor(kind="person", staff_role="reviewer")  # a member of staff who 
 def of(db: Session, actor: Actor, call: Call, questions: Questionnaire) -> Figures:
     """The figures of a sealed call as the actor may see them.
 
-    A sealed set never changes, so what it adds up to is remembered; what the reader has a conflict with is counted anew
+    A sealed set changes by destruction alone, so until one what it adds up to is remembered; what the reader has a conflict with is counted anew
     and taken off. All figures are counts and sums, so the rest is what counting only what they may see would give.
     """
     if not actor.is_staff():
         return count(db, actor, call.id, questions)
-    key = (call.id, call.sealed_at, questions.digest)
+    destroyed = select(func.max(Destruction.confirmed_at)).where(Destruction.call_id == call.id)
+    key = (call.id, call.sealed_at, questions.digest, db.scalar(destroyed))
     with _keeping:
         whole = _kept.get(key)
     if whole is None:

@@ -114,9 +114,9 @@ def test_what_is_wrong_elsewhere_is_said_too(check: Check, words: str, instead: 
 
 def test_an_expression_that_does_not_parse_or_calls_what_is_not_there_says_so(check: Check) -> None:
     words = "public_money * 100 <= capex_total * 35"
-    (broken,) = check(SMALL.replace(words, "public_money * ("))
+    (broken,) = check(SMALL.replace(words, "public_money * (", 1))
     assert "Rule public_at_most_35: the expression does not parse: " in broken
-    (called,) = check(SMALL.replace(words, "system(public_money)"))
+    (called,) = check(SMALL.replace(words, "system(public_money)", 1))
     assert "Rule public_at_most_35: the expression calls system; there are " in called
 
 

@@ -330,7 +330,7 @@ def test_a_reviewer_sees_the_call_and_a_dossier_in_pictures(browser: Browser, se
         expect(page.locator("svg.picture")).to_have_count(11)
         look(page, f"overview-{language}")
         page.goto(f"/review?call={demo.REHEARSAL}&search=Rotterdam")
-        page.locator("th[scope=row] a").first.click()
+        page.locator("tr", has_text="Rotterdam AI Gigafactory").locator("th[scope=row] a").click()
         if "/conflict" in page.url:
             page.locator("input[type=radio]").first.check()
             page.locator("main button[type=submit]").first.click()
