@@ -96,31 +96,28 @@ def produce(
     content = dict(sorted(_contents(db, found, request, language, draw)))
     listed = [{"name": n, "sha256": hashlib.sha256(c).hexdigest(), "size": len(c)} for n, c in content.items()]
     content["manifest.json"] = statements.canonical({"format": "eoi-disclosed-set/1", "files": listed})
-    packed = _packed(content)
-    with files.staged(io.BytesIO(packed), LARGEST) as staged:
-        attachments.hold(db, staged.sha256)
-        files.keep(staged)
+    kept = _kept(db, files, _packed(content))
     body = {
         **_about(request, issuer),
         "at": times.iso(calls.clock(db)),
-        "sha256": staged.sha256,
-        "size": staged.size,
+        **kept,
         "files": listed,
         "dossiers": [_listed(one) for one in found],
     }
-    made = DisclosureSet(
-        disclosure_id=request.id,
-        sha256=staged.sha256,
-        size=staged.size,
-        body=body,
-        jws=statements.sign(signer, body),
-        made_by=actor.person_id,
-    )
+    signed = {"body": body, "jws": statements.sign(signer, body)}
+    made = DisclosureSet(disclosure_id=request.id, made_by=actor.person_id, **kept, **signed)
     db.add(made)
-    audit.record_call(
-        db, actor, "disclosure.produced", request.call_id, disclosure=request.number, sha256=staged.sha256
-    )
+    sha256 = made.sha256
+    audit.record_call(db, actor, "disclosure.produced", request.call_id, disclosure=request.number, sha256=sha256)
     return made
+
+
+def _kept(db: Session, files: FileStore, packed: bytes) -> dict[str, Any]:
+    """Keep a set in the file store; its digest and size."""
+    with files.staged(io.BytesIO(packed), LARGEST) as staged:
+        attachments.hold(db, staged.sha256)
+        files.keep(staged)
+    return {"sha256": staged.sha256, "size": staged.size}
 
 
 def _about(request: Disclosure, issuer: str) -> dict[str, Any]:
