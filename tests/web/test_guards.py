@@ -19,7 +19,14 @@ AGREED: dict[str, str] = json.loads((make.HERE / "routes.json").read_text())
 CASE = [line for line in AGREED if " /apply/{ref}" in line]
 HOUSE = [line for line in AGREED if "/organisations/{organisation_id}" in line]
 STAFF = [line for line, guard in AGREED.items() if guard in ("reviewer", "coordinator", "admin")]
-WORDS = {"{number}": "1", "{step}": "summary", "{key_id}": "0" * 32, "{message_id}": "0" * 32, "{person_id}": "0" * 32}
+WORDS = {
+    "{number}": "1",
+    "{step}": "summary",
+    "{key_id}": "0" * 32,
+    "{message_id}": "0" * 32,
+    "{person_id}": "0" * 32,
+    "{view_id}": "0" * 32,
+}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import assignments, calls, clarifications, keys, questionnaire, seals, tickets
+from app.domain import assignments, calls, clarifications, keys, questionnaire, seals, tickets, views
 from app.models import Disclosure, Membership, Notice, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
@@ -35,14 +35,14 @@ def rooms(verb: str) -> dict[str, list[str]]:
 
 GETS, POSTS = rooms("GET"), rooms("POST")
 QUERY = [
-    "call", "next", "kind", "country", "search", "warnings", "withdrawn", "sort", "order", "after", "before", "version",
+    "call", "next", "kind", "country", "search", "column", "warning", "flag", "fact.capex", "is_withdrawn", "is_released", "progress", "reader", "sort", "order", "after", "before", "version",
     "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline", "due_on", "saved", "replaces",
 ]  # fmt: skip
 FIELDS = [
     "days", "sort", "title", "received-day", "received-month", "received-year", "references", "all", "number",
     "choice:summary", "ground:summary", "note:summary", "agrees:summary", "reasons:summary",
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
-    "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
+    "query", "is_shared", "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
     "line", "verdict", "seat", "person", "due_on", "batch", "tag", "text", "value", "seen", "reads", "before",
     "points-quality", "points-impact", "points-money", "argument-quality", "argument-impact", "argument-money",
     "kind", "networks", "days", "public_key", "replaces", "url", "event",
@@ -149,9 +149,22 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["name"], found["authority"] = ["Delta BV", "kind"], ["Delta BV"]
     found["kind"], found["days"], found["url"] = ["key", "client_key", "FC"], ["30"], ["https://hook.example/"]
     found["event"], found["replaces"], found["networks"] = ["call.sealed"], found["key_id"], ["192.0.2.0/24"]
+    found["view_id"] = _views(db, found["code"])
+    found["column"] = ["*", "answer.members", "answer.proposal", "fact.lead", "title", "readers"]
+    found["warning"], found["flag"], found["fact.capex"] = ["*", "-", "capex_usual"], ["shared_member"], ["0", "1", "-"]
+    found["is_released"] = found["is_withdrawn"] = ["yes", "no"]
+    found["query"] = ["kind=FC&sort=title&order=asc", "search=delta"]
     found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
     return found
+
+
+def _views(db: Session, codes: list[str]) -> list[str]:
+    """Saved views of the administrator who is signed in, one for each call."""
+    admin = make.person(db)
+    made = [views.save(db, admin, calls.by_code(db, code), f"View {code}", "kind=FC", True) for code in codes]
+    db.flush()
+    return [str(one.id) for one in made]
 
 
 def case_answers() -> dict[str, Any]:
