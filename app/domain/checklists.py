@@ -11,6 +11,7 @@ from app.domain.access import Actor
 from app.domain.errors import Invalid, NotFound, ReasonMissing
 from app.domain.objections import NotAssigned
 from app.domain.questionnaire import Question, Questionnaire
+from app.domain.rules import Scope
 from app.domain.yardsticks import Line
 from app.models import Submission, Verdict, Version
 
@@ -48,8 +49,16 @@ def computed(questions: Questionnaire, version: Version) -> dict[str, str]:
     found = {}
     for line in questions.review.lines_for(version.kind):
         known = all(values.get(name) not in (None, "", []) for name in line.needs)
-        found[line.name] = _word(scope.value(line.check)) if known else "unclear"
+        found[line.name] = _judge(scope, line) if known else "unclear"
     return found
+
+
+def _judge(scope: Scope, line: Line) -> str:
+    """The verdict of the rules; where a part of an answer is missing that the expression counts with, they cannot tell."""
+    try:
+        return _word(scope.value(line.check))
+    except (TypeError, ValueError, RuntimeError, LookupError, ArithmeticError):
+        return "unclear"
 
 
 def _word(value: Any) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app import demo
-from app.domain import callfile, definitions, findings, questionnaire
+from app.domain import callfile, checklists, definitions, findings, questionnaire
 from app.domain.questionnaire import Questionnaire
+from app.models import Version
 from tests import make
 
 
@@ -23,6 +24,12 @@ def sample(kind: str) -> dict[str, Any]:
 
 def files(kind: str) -> dict[str, list[dict[str, Any]]]:
     return {question: [{}] * len(names) for question, names in demo.samples()["files"][kind].items()}
+
+
+def version(kind: str, answers: dict[str, Any], attached: bool = True) -> Version:
+    """The answers as a version, with the files of the sample or without."""
+    given = [{"question": q} for q, names in files(kind).items() for _ in names] if attached else []
+    return Version(kind=kind, answers=answers, files=given)
 
 
 def judged(kind: str, **changes: Any) -> set[str]:
@@ -143,6 +150,7 @@ def test_any_mix_of_answers_is_judged_without_failing() -> None:
                     some[name] = [{k: v for k, v in item.items() if dice.random() < 0.6} for item in value]
             findings.check(call(), kind, some, {}, {})
             questionnaire.facts(call(), kind, some)
+            assert set(checklists.computed(call(), version(kind, some)).values()) <= set(checklists.VERDICTS)
 
 
 def test_the_largest_numbers_a_form_takes_do_not_overflow_a_rule() -> None:
@@ -153,3 +161,51 @@ def test_the_largest_numbers_a_form_takes_do_not_overflow_a_rule() -> None:
     huge["private_commitments"] = [{"amount": money, "firmness": "committed"}] * 60  # type: ignore[assignment]
     assert "error sources_equal_capex" in judged("FC", **huge)
     questionnaire.facts(call(), "FC", sample("FC") | huge)
+
+
+# A line of the checklist, what is changed in the sample of a consortium, and the verdict of the rules.
+LINES: list[tuple[str, dict[str, Any], str]] = [
+    ("lead_incorporated", {}, "yes"),
+    ("lead_incorporated", {"members": member(country_of_incorporation="US")}, "no"),
+    ("lead_incorporated", {"members": member(role="member")}, "unclear"),
+    ("lead_headquartered", {"members": member(hq_country="CH")}, "no"),
+    ("lead_controlled", {}, "yes"),
+    ("lead_controlled", {"eu_controlled": "unsure"}, "unclear"),
+    ("lead_controlled", {"eu_controlled": "no"}, "no"),
+    ("lead_controlled", {"control_by_other_means": True}, "unclear"),
+    ("members_in_eu", {"members": member(hq_country="CH")}, "unclear"),
+    ("sites_in_eu", {"sites": site(member_state="NO")}, "no"),
+    ("private_65", {}, "yes"),
+    ("private_65", {"other_public": "99000000000.00"}, "no"),
+    ("private_65", {"capex_total": None}, "unclear"),
+    ("sources_add_up", {"private_debt": "0.01"}, "no"),
+    ("eu_17", {"eu_requested": "99000000000.00"}, "no"),
+    ("states_match", {"ms_requested": []}, "no"),
+    ("state_committed", {"letter_type": "commitment"}, "yes"),
+    ("state_committed", {"letter_type": "support"}, "unclear"),
+    ("state_committed", {"letter_type": "none"}, "no"),
+    ("operates_five_years", {"operation_years": 4}, "no"),
+    ("may_be_passed_on", {"consent_eurohpc": False}, "no"),
+    ("contact_there", {"contact_phone": None}, "no"),
+    ("declarations_made", {"declares_truth": None}, "no"),
+]
+
+
+@pytest.mark.parametrize(("line", "changes", "verdict"), LINES)
+def test_the_checklist_says_yes_no_or_cannot_tell(line: str, changes: dict[str, Any], verdict: str) -> None:
+    assert checklists.computed(call(), version("FC", sample("FC") | changes))[line] == verdict
+
+
+def test_the_checklist_sees_which_files_are_there() -> None:
+    said = [checklists.computed(call(), version("FC", sample("FC"), there)) for there in (True, False)]
+    assert [(s["proposal_there"], s["ownership_there"]) for s in said] == [("yes", "yes"), ("no", "no")]
+
+
+@pytest.mark.parametrize("kind", ["FC", "MS", "OO"])
+def test_each_kind_has_a_checklist_and_only_consortia_are_scored(kind: str) -> None:
+    review = call().review
+    assert {line.part for line in review.lines_for(kind)} == {"eligibility", "completeness"} - (
+        {"eligibility"} if kind == "OO" else set()
+    )
+    assert sum(c.weight for c in review.criteria_for(kind)) == (100 if kind == "FC" else 0)
+    assert {c.heading for c in review.criteria} == {"technical", "impact", "financial"}

@@ -181,3 +181,28 @@ def test_the_parts_that_the_desk_draws_are_typed_and_a_call_may_have_none() -> N
     assert made.spreads == (Spread("capex", {"en": "CAPEX", "nl": "CAPEX"}, "capex", ("0", "3000000000")),)
     bare = {k: v for k, v in make.definition().items() if k != "parts"}
     assert definitions.build(bare).parts == Parts()
+
+
+REVIEWS: list[tuple[str, str, str]] = [
+    ("part: eligibility, for: [FC], needs: [starts_on]", "part: beauty, for: [FC], needs: [starts_on]", "Checklist line start_known: `part` is eligibility or completeness."),
+    ("evidence: [starts_on]", "evidence: [starts_off]", "Checklist line start_known: `evidence` names no question: 'starts_off'."),
+    ("evidence: [members.legal_name", "evidence: [members.nobody", "Checklist line members_in_eu: `evidence` names no question: 'members.nobody'."),
+    ("needs: [starts_on], check", "needs: [starts_off], check", "Checklist line start_known: `needs` names no question: 'starts_off'."),
+    ("check: \"starts_on <", "check: \"starts_off <", "Checklist line start_known: the expression names starts_off, which is no question."),
+    ("- {name: start_known", "- {name: private_65", "`checklist`: 'private_65' is taken or not of the form a_b: choose another."),
+    ("- {name: quality, heading: technical, for: [FC]", "- {name: quality, heading: technical, for: [ZZ]", "`criteria` quality: ZZ is no kind of respondent."),
+    ("- {name: quality, heading: technical", "- {name: quality, heading: beauty", "Criterion quality: heading 'beauty' is not among `headings`."),
+    ("weight: \"40\"", "weight: \"41\"", "`criteria`: the weights for FC add up to 101, not to 100."),
+    ("weight: \"40\"", "weight: \"much\"", "The `weight` of a criterion is a percentage, such as \"12.5\"."),
+    ("weight: \"40\", most: 5", "weight: \"40\", most: 7", "Criterion quality: `most` is 1, 2, 4, 5, 8, 10, 20, 100 or the like, so that totals are exact."),
+    ("weight: \"40\", most: 5", "weight: \"40\", most: 0", "Criterion quality: `most` is 1, 2, 4, 5, 8, 10, 20, 100 or the like, so that totals are exact."),
+    ("label: {en: \"Keep on file\"", "label: {en: \"Rejected\"", "Recommendation keep: an expression of interest is not decided on; choose words that grant and refuse nothing."),
+    ("- {value: keep", "- {value: pass_on", "`recommendations`: 'pass_on' is taken or not of the form a_b: choose another."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "instead", "said"), REVIEWS)
+def test_what_is_wrong_in_the_review_is_named_with_its_line(check: Check, words: str, instead: str, said: str) -> None:
+    text = SMALL.replace(words, instead, 1)
+    assert words in SMALL
+    assert said in [problem.partition(": ")[2] for problem in check(text)]
