@@ -80,7 +80,7 @@ def sandbox(portal: Portal, owner_url: str, code: str, number: int, back: int, b
         released = [row.submission.reference for row in releases.listed(db, by, call, "released", limit=number).rows]
         if gone := released[:back]:
             releases.take_back(db, by, gone, "The sandbox shows what is taken back.", base_url)
-        key = keys.issue(db, by, f"sandbox {code}", [code], list(keys.SCOPES))[1]
+    key = _issue(owner_url, [code])
     return {"call": code, "key": key, "submitted": number, "released": len(released), "taken_back": len(gone)}
 
 
@@ -133,7 +133,7 @@ def _release(portal: Portal, db: Session, call: Call) -> None:
 
 
 def _issue(owner_url: str, codes: list[str]) -> str:
-    """A key for the demonstration's own machine, as its operator."""
+    """A key, as the operator of the machine issues one."""
     engine = database.engine(owner_url)
     with database.sessions(engine).begin() as db:
         text_of_key = keys.issue(db, SYSTEM, "EuroHPC (demonstration)", codes, list(keys.SCOPES))[1]

@@ -56,8 +56,9 @@ def real(db: Session, portal: Portal) -> Real:
     (closed,) = seals.due(db)
     make.seal(db, closed, portal.signer)
     make.number(db)
+    found["code"] += [closed.code] * 2
     found["cursor"] = found["ref"]
-    found["after"] = ["", str(feed.Cursor(feed.position(db, closed).epoch, 0)), "0" * 16 + "-1"]
+    found["after"] = ["", "", "", str(feed.Cursor(feed.position(db, closed).epoch, 0)), "0" * 16 + "-1"]
     found["wait"] = [0, 1]
     return found
 
