@@ -77,7 +77,7 @@ def test_what_is_wrong_with_a_proposal_stands_at_its_field_and_what_was_typed_is
         "scope": "all",
         "call": "no",
     }
-    page = client.post("/manage/keys", data=form(token, call, **wrong) | {"call": "no"})
+    page = client.post("/manage/keys", data=form(token, call) | wrong | {"call": "no"})
     assert page.status_code == 422
     fields = ("name", "call", "scope", "days", "networks", "public_key")
     assert all(f'id="{name}-error"' in page.text and f'href="#{name}"' in page.text for name in fields)
@@ -104,7 +104,7 @@ def test_use_and_refusals_are_told_in_words(
     sign_in(client, COORDINATOR)
     client.cookies.set("language", "nl")
     page = shown(client.get("/manage/keys"))
-    assert "Verzoeken per groep adressen Groep Aantal oproepen 1" in page
+    assert "Verzoeken per groep adressen Groep Hoe vaak oproepen 1" in page
     assert "niet vanaf dit netwerk 1" in page
     assert "Ada Admin" in page
     assert "Co Ordinator" in page
