@@ -50,9 +50,12 @@ def compare(db: Session, actor: Actor, references: list[str], language: str) -> 
 
     TooFewToCompare for other numbers, ConflictNotStated for the first whose gate was not passed.
     """
-    loaded = [dossiers.load(db, actor, reference) for reference in references[: MOST + 1]]
+    wanted = list(dict.fromkeys(references))
+    if not 2 <= len(wanted) <= MOST:
+        raise TooFewToCompare
+    loaded = [dossiers.load(db, actor, reference) for reference in wanted]
     held = tuple({submission.id: (submission, version) for submission, version in loaded}.values())
-    if not 2 <= len(held) <= MOST:
+    if len(held) < 2:  # one dossier, written in two ways
         raise TooFewToCompare
     sections = [Section(None, tuple(_facts(db, actor, held, language))), *_answers(db, held, language)]
     return Compared(held, tuple(s for s in sections if s.rows))

@@ -14,6 +14,7 @@ TEMPLATES = place("templates") / "pdf"
 FONTS = place("static") / "pdf-fonts"
 Template = Literal["receipt", "blank_form", "dossier", "listing", "disclosed", "certificate"]
 
+KNOWN = 0x250  # the first character beyond those of Latin letters, which all fonts have
 _lock = Lock()  # a compiler is used by one thread at a time
 
 
@@ -32,14 +33,20 @@ def render(template: Template, data: dict[str, Any], at: datetime) -> bytes:
 
     `at` is written into the document as its time, so that the same data give the same bytes (PDF/UA-1 and PDF/A-3a).
     """
+    written = json.dumps(data, ensure_ascii=False, sort_keys=True)
     with _lock:
-        compiler = _compiler(template)
-        made = compiler.compile(
-            format="pdf",
-            sys_inputs={"data": json.dumps(data, ensure_ascii=False, sort_keys=True)},
-            pdf_standards=["ua-1", "a-3a"],
-            timestamp=int(at.timestamp()),
-        )
+        try:
+            made = _compiled(template, written, at)
+        except typst.TypstError:  # a character that no font of ours has: no reason to give no paper at all
+            made = _compiled(template, "".join(c if ord(c) < KNOWN else "?" for c in written), at)
     if not isinstance(made, bytes):
         raise TypeError("typst gave no PDF")
     return made
+
+
+def _compiled(template: str, data: str, at: datetime) -> Any:
+    standards: Any = ["ua-1", "a-3a"]
+    inputs = {"data": data}
+    return _compiler(template).compile(
+        format="pdf", sys_inputs=inputs, pdf_standards=standards, timestamp=int(at.timestamp())
+    )

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/review")
 @router.get("/compare")
 def compare(request: Request, actor: Reviewer, db: Db) -> Response:
     """Facts and answers by section, rows that differ marked."""
-    references = list(dict.fromkeys(request.query_params.getlist("ref")))
+    references = request.query_params.getlist("ref")
     return pages.render(
         request, "review/compare.html", compared=comparison.compare(db, actor, references, pages.language_of(request))
     )

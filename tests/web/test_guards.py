@@ -28,6 +28,8 @@ WORDS = {
     "{view_id}": "0" * 32,
 }
 
+OF_A_CALL = ("/review/columns", "/review/views")
+
 
 @pytest.fixture
 def case(db: Session, portal: Portal) -> Submission:
@@ -43,6 +45,7 @@ def words(db: Session, case: Submission, signer: Signer) -> dict[str, str]:
     attachment = db.execute(text("select id, sha256 from attachment")).one()
     return WORDS | {
         "{ref}": case.reference,
+        "{code}": case.call.code,
         "{attachment_id}": str(attachment.id),
         "{sha256}": attachment.sha256,
         "{attempt}": make.refused(db, make.person(db), case, signer),
@@ -70,6 +73,8 @@ def ask(client: TestClient, line: str, filled: dict[str, str], token: str) -> in
     sent: dict[str, Any] = (
         {"data": form | {"role": "owner", "name": "Taken", "country": "NL"}} if method == "POST" else {}
     )
+    if method == "GET" and path in OF_A_CALL:
+        sent["params"] = {"call": filled["{code}"]}
     return client.request(method, path, **sent).status_code
 
 
@@ -125,8 +130,11 @@ def test_pages_of_staff_are_nowhere_for_applicants_and_for_lower_roles(
     token = sign_in(client, "reviewer@rvo.example")
     higher = [line for line in STAFF if AGREED[line] != "reviewer"]
     assert {line: ask(client, line, filled, token) for line in higher} == dict.fromkeys(higher, 404)
+    taken = ("register.", "compare", "{name}.csv")  # exports, and what needs two dossiers: their own tests ask for them
     opened = [
-        line for line in STAFF if AGREED[line] == "reviewer" and "register." not in line and line.startswith("GET")
+        line
+        for line in STAFF
+        if AGREED[line] == "reviewer" and line.startswith("GET") and not any(word in line for word in taken)
     ]
     assert {line: ask(client, line, filled, token) for line in opened} == dict.fromkeys(opened, 200)
 
