@@ -127,8 +127,7 @@ def save(request: Request, ref: str, form: pages.Form, actor: Reviewer, db: Db) 
     submission, version = dossiers.load(db, actor, ref)
     criteria = _criteria(db, version)
     read, problems = _read(form, criteria)
-    kept = {name: given for name, given in read.items() if f"points-{name}" not in problems}
-    mine = scores.save(db, actor, submission, kept)
+    mine = scores.save(db, actor, submission, read)
     wants_in = pages.field(form, "action") == "hand_in"
     if wants_in:
         problems = scores.missing(criteria, mine) | problems
