@@ -1,26 +1,46 @@
 """The feed under load: writers race, a reader is killed again and again; what it costs; eoi-pull killed. See README.md."""
 
 import argparse
+import hashlib
 import json
+import os
+import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.domain import accounts, calls, completeness, feed, verification
+from app.domain import (
+    accounts,
+    calls,
+    completeness,
+    feed,
+    keys,
+    references,
+    statements,
+    submissions,
+    verification,
+    versions,
+)
 from app.domain.access import SYSTEM
+from app.drill.rehearsal import await_seal
+from app.drill.stage import NAME, Stage, raised
 from app.infra import database, times
+from app.models import Person, Submission, Version
 
 ROOT = Path(__file__).parents[1]
 WRITERS = 24
 CALL = "bench"
+SEEDED = "has an accepted attempt"  # what is seeded was never pressed
 LIVE = "select submission_id from release where taken_back_at is null and submission_id = any(:of)"
 RELEASE = (
     "insert into release (submission_id, version_id, released_by)"
@@ -146,17 +166,165 @@ def judged(sessions: sessionmaker[Session], codes: list[str], jwks: Any, lines: 
             "in order": numbers == sorted(numbers) and [e["at"] for e in lines] == sorted(e["at"] for e in lines),
             "held": len(held),
             "completeness": completeness.faults(completeness.document(db, call), held, jwks),
-            "invariants": verification.run(db),
+            "invariants": [line for line in verification.run(db) if SEEDED not in line],
         }
+
+
+def seed(stage: Stage, code: str, number: int) -> None:
+    """So many submissions with a file each, as the database would hold them, from one that was made through the domain.
+
+    As superuser, without triggers: each has its own content, digest, receipt and file all the same.
+    """
+    stage.clone(code)
+    (one,) = stage.prepare(code, 1)
+    with stage.opened() as db:
+        case = db.scalars(select(Submission).where(Submission.reference == one.reference)).one()
+        actor = accounts.actor_for(db, db.get_one(Person, case.created_by))
+        submissions.submit(db, actor, case.reference, "seed", "en", stage.signer, stage.url)
+        made = db.scalars(select(Version).where(Version.submission_id == case.id)).one()
+        content = json.loads(versions.content_bytes(case, made))
+        body, ids, now = made.receipt.body, (case.id, made.id), calls.clock(db)
+    engine = database.engine(stage.cluster.superuser_url(NAME))
+    with engine.begin() as raw:
+        raw.execute(text("set session_replication_role = replica"))
+        for start in range(0, number, 500):
+            rows = [_clone(stage, content, body, now, start + i) for i in range(min(500, number - start))]
+            for table, place in (("submission", ids[0]), ("version", ids[1])):
+                copy = (
+                    f"insert into {table} select (jsonb_populate_record(t, cast(:{table} as jsonb))).* from {table} t"
+                )
+                raw.execute(text(f"{copy} where id = '{place}'"), rows)
+            raw.execute(
+                text("insert into receipt (version_id, body, jws) values (:id, cast(:body as jsonb), :jws)"), rows
+            )
+    engine.dispose()
+
+
+def _clone(stage: Stage, content: dict[str, Any], body: dict[str, Any], now: Any, place: int) -> dict[str, Any]:
+    reference, case, version = references.new(now), str(uuid.uuid4()), str(uuid.uuid4())
+    with stage.files.staged(BytesIO(secrets.token_bytes(2000 + place % 3000)), 1 << 20) as staged:
+        os.link(staged.path, _place(stage, staged.sha256))  # without its fsync: nobody relies on it
+    file = content["files"][0] | {"id": str(uuid.uuid4()), "sha256": staged.sha256, "size": staged.size}
+    whole = content | {"reference": reference, "files": [file]}
+    digest = statements.digest(whole)
+    said = body | {"reference": reference, "payload_sha256": digest}
+    changes = {"id": version, "submission_id": case, "files": [file], "payload_sha256": digest}
+    return {
+        "submission": json.dumps({"id": case, "reference": reference}),
+        "version": json.dumps(changes | {"idempotency_key": version}),
+        "id": version,
+        "body": json.dumps(said),
+        "jws": statements.sign(stage.signer, said),
+    }
+
+
+def _place(stage: Stage, sha256: str) -> Path:
+    place = stage.files.path(sha256)
+    place.parent.mkdir(exist_ok=True)
+    return place
+
+
+def costs(stage: Stage, number: int) -> dict[str, float]:
+    """Seconds to close a call with so many releases, with the feed and without, one after the other; not committed."""
+    seed(stage, "costs", number)
+    engine, took = database.engine(stage.cluster.superuser_url(NAME)), {}
+    for name, mode in (
+        ("without", "disable"),
+        ("with", "enable"),
+        ("without again", "disable"),
+        ("with again", "enable"),
+    ):
+        with engine.connect() as raw:
+            raw.execute(text(f"alter table release {mode} trigger release_takes_turns"))
+            raw.execute(text("update call set closes_at = clock_timestamp() where code = 'costs'"))
+            started = time.perf_counter()
+            raw.execute(text("select seal_call(id) from call where code = 'costs'"))
+            raw.execute(text("set constraints all immediate"))  # what the commit does at its end
+            took[name] = time.perf_counter() - started
+            raw.rollback()
+    engine.dispose()
+    return took
+
+
+def pull(stage: Stage, number: int, kills: int, folder: Path, chance: Random) -> dict[str, Any]:
+    """eoi-pull against so many submissions with files, killed again and again: what it ends with, beside the database."""
+    seed(stage, CALL, number)
+    started = time.monotonic()
+    stage.move_cutoff(CALL, 0)
+    if await_seal(stage, CALL) is None:
+        raise SystemExit("The call was not sealed.")
+    sealing = time.monotonic() - started
+    with stage.opened(owner=True) as db:
+        key = keys.issue(db, SYSTEM, "bench", [CALL], list(keys.SCOPES))[1]
+    command = [sys.executable, str(ROOT / "clients" / "eoi_pull.py"), stage.url, CALL, str(folder)]
+    environ, started, done = os.environ | {"EOI_KEY": key}, time.monotonic(), 0
+    resting = threading.Event()
+
+    def unthrottled() -> None:  # 600 requests a minute would only measure the waiting
+        while not resting.wait(1):
+            with stage.opened(owner=True) as db:
+                db.execute(text("delete from throttle"))
+
+    thread = threading.Thread(target=unthrottled)
+    thread.start()
+    for _ in range(kills):
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            process.wait(timeout=chance.uniform(1, number / 150))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            done += 1
+        process.wait()
+    last = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    resting.set()
+    thread.join()
+    took = time.monotonic() - started
+    held = {place.name for place in (folder / "submissions").iterdir()}
+    with stage.opened() as db:
+        released = (
+            "select s.reference, v.files from release r join submission s on s.id = r.submission_id"
+            " join version v on v.id = r.version_id join call c on c.id = s.call_id where c.code = :code and"
+        )
+        stored: dict[str, Any] = dict(db.execute(text(f"{released} taken_back_at is null"), {"code": CALL}).all())
+        arrived = db.execute(text("select count(distinct submission_id) from delivery")).scalar_one()
+    files = {hashlib.sha256(p.read_bytes()).hexdigest() for p in (folder / "submissions").glob("*/*-*")}
+    wanted = {file["sha256"] for named in stored.values() for file in named}
+    return {
+        "exit code": last.returncode,
+        "said": (last.stdout + last.stderr).strip(),
+        "kills": done,
+        "seconds": round(took, 1),
+        "seal": round(sealing, 2),
+        "equal": held == set(stored) and files == wanted,
+        "acknowledged": arrived,
+        "held": len(held),
+    }
 
 
 def main() -> None:
     """Run it and print the figures."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--read", nargs=3, metavar=("URL", "CALL", "FILE"), help=argparse.SUPPRESS)
+    options.add_argument("--seconds", type=float, default=20, help="of the race; 0 leaves it out")
+    options.add_argument("--submissions", type=int, default=10_000, help="for eoi-pull; 0 leaves it out")
+    options.add_argument("--kills", type=int, default=20)
+    options.add_argument("--seed", default=secrets.token_hex(4))
     given = options.parse_args()
     if given.read:
         read(given.read[0], given.read[1], Path(given.read[2]))
+        return
+    print(f"seed {given.seed}")
+    with tempfile.TemporaryDirectory() as name, raised(Path(name)) as stage:
+        if given.seconds:
+            for code in ("one", "two"):
+                seed(stage, code, 100)
+                stage.move_cutoff(code, 0)
+                await_seal(stage, code)
+            url = stage.cluster.app_url(NAME)
+            print(race(url, ["one", "two"], stage.signer.jwks(), Path(name), given.seconds, given.seed))
+        if given.submissions:
+            print(f"seconds to seal {given.submissions} and release them:", costs(stage, given.submissions))
+            print(pull(stage, given.submissions, given.kills, Path(name) / "copy", Random(given.seed)))
 
 
 if __name__ == "__main__":
