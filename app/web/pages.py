@@ -20,6 +20,7 @@ from jinja2 import (
     PackageLoader,
     PrefixLoader,
 )
+from markupsafe import Markup
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -137,6 +138,11 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         )
     )
     return HTMLResponse(page, status_code=status, headers={"Cache-Control": "no-store", "Content-Language": language})
+
+
+def fragment(language: str, template: str, **context: Any) -> Markup:
+    """A part of a page that is the same for every reader of a language."""
+    return Markup(_environment(language).get_template(template).render(**context))  # noqa: S704  (it escapes)
 
 
 def network(request: Request) -> str:

@@ -1,6 +1,6 @@
 """/review/{ref}: a dossier as page and PDF, and its files; every read is on record."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -12,11 +12,8 @@ from app.domain import (
     clarifications,
     deliveries,
     dossiers,
-    geography,
     lookups,
-    portrait,
     prints,
-    questionnaire,
     releases,
     traits,
     withdrawals,
@@ -24,7 +21,7 @@ from app.domain import (
 from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
 from app.models import Version
-from app.web import drawing, pages
+from app.web import contents, pages
 from app.web.guards import Reviewer
 
 router = APIRouter(prefix="/review")
@@ -43,16 +40,13 @@ def dossier(
     submission, shown = dossiers.load(db, actor, ref, version)
     questions = calls.questions_of(db, shown.definition_digest)
     every = dossiers.all_versions(db, actor, submission)
-    rows = list(questionnaire.walk(questions, shown.kind, shown.answers | _files(shown)))
     return pages.render(
         request,
         "review/dossier.html",
         submission=submission,
         version=shown,
         questions=questions,
-        rows=rows,
-        answered=_answered(rows, pages.language_of(request)),
-        marked=dossiers.marked_steps(questions, shown),
+        content=contents.of(questions, submission, shown, pages.language_of(request)),
         warnings=dossiers.warnings(questions, shown),
         versions=every,
         counts=next((v.number for v in every if v.exemption_id is None), 0),
@@ -60,9 +54,6 @@ def dossier(
         differing=_differing(questions, every, shown),
         withdrawal=withdrawals.live(db, submission),
         said=shown.receipt.body,
-        outlines=geography.members(),
-        around=geography.around(),
-        drawn=drawing.dossier(portrait.of(questions, shown.answers), pages.language_of(request)),
         topics=calls.questions(submission.call),
         asked=clarifications.with_states(db, submission),
         became=releases.row_of(db, actor, submission),
@@ -77,27 +68,9 @@ def _differing(questions: Questionnaire, every: list[Version], shown: Version) -
     earlier = next((v for v in every if v.number == shown.number - 1), None)
     if earlier is None or earlier.definition_digest != shown.definition_digest:
         return []
-    return changes.between(questions, shown.kind, earlier.answers | _files(earlier), shown.answers | _files(shown))
-
-
-def _answered(rows: list[Any], language: str) -> dict[str, list[tuple[str, str, Any, str]]]:
-    """By step the label with its numbers, the kind, and the answer both as it is and as a person reads it."""
-    found: dict[str, list[tuple[str, str, Any, str]]] = {}
-    for step, question, path, value in rows:
-        if question.kind != "list" and value not in (None, "", []):
-            numbers = ".".join([str(int(part) + 1) for part in path.split("-") if part.isdigit()])
-            label = question.label.get(language) or question.label["en"]
-            shown = "" if question.kind == "file" else question.show(value, language)
-            line = (f"{numbers} {label}" if numbers else label, question.kind, value, shown)
-            found.setdefault(step.name, []).append(line)
-    return found
-
-
-def _files(version: Version) -> dict[str, Any]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for file in version.files:
-        found.setdefault(file["question"], []).append(file)
-    return found
+    return changes.between(
+        questions, shown.kind, earlier.answers | contents.files(earlier), shown.answers | contents.files(shown)
+    )
 
 
 @router.get("/{ref}/dossier.pdf")

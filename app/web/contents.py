@@ -1,0 +1,76 @@
+"""What a version holds as a reader sees it, drawn and written out once for each language: it never changes."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from app.domain import dossiers, geography, kinds, portrait, questionnaire
+from app.domain.questionnaire import Questionnaire
+from app.models import Submission, Version
+from app.web import drawing, pages
+
+KEPT = 200  # versions that a process holds, of some tens of kilobytes each
+
+
+@dataclass(frozen=True)
+class Content:
+    """Parts of the page of a dossier: its pictures with their tables, and its answers by heading and section."""
+
+    portrait: Markup
+    answers: Markup
+
+
+_kept: dict[tuple[uuid.UUID, uuid.UUID | None, str], Content] = {}
+
+
+def of(questions: Questionnaire, submission: Submission, version: Version, language: str) -> Content:
+    """The content of a version that the reader was let into; whoever asks has loaded it, and put that on record."""
+    key = (version.id, version.destruction_id, language)
+    if key not in _kept:
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        _kept[key] = _made(questions, submission, version, language)
+    return _kept.get(key) or _made(questions, submission, version, language)
+
+
+def _made(questions: Questionnaire, submission: Submission, version: Version, language: str) -> Content:
+    pictures = pages.fragment(
+        language,
+        "review/portrait.html",
+        drawn=drawing.dossier(portrait.of(questions, version.answers), language),
+        outlines=geography.members(),
+        around=geography.around(),
+    )
+    answers = pages.fragment(
+        language,
+        "review/content.html",
+        submission=submission,
+        version=version,
+        questions=questions,
+        marked=dossiers.marked_steps(questions, version),
+        answered=_answered(questions, version, language),
+    )
+    return Content(pictures, answers)
+
+
+def _answered(questions: Questionnaire, version: Version, language: str) -> dict[str, list[tuple[str, str, Any, str]]]:
+    """By step the label with its numbers, the kind, and the answer both as it is and as a person reads it."""
+    found: dict[str, list[tuple[str, str, Any, str]]] = {}
+    for step, question, path, value in questionnaire.walk(questions, version.kind, version.answers | files(version)):
+        if question.kind != kinds.LIST and value not in (None, "", []):
+            numbers = ".".join([str(int(part) + 1) for part in path.split("-") if part.isdigit()])
+            label = question.label.get(language) or question.label["en"]
+            shown = "" if question.kind == "file" else question.show(value, language)
+            line = (f"{numbers} {label}" if numbers else label, question.kind, value, shown)
+            found.setdefault(step.name, []).append(line)
+    return found
+
+
+def files(version: Version) -> dict[str, Any]:
+    """The files of a version by question."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for file in version.files:
+        found.setdefault(file["question"], []).append(file)
+    return found
