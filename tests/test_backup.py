@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app import backup
 from app.backup import BackupFailed
+from app.infra import database
+from app.infra.postgres import Cluster
 from app.settings import Settings
 from tests.journeys.served import serving
 
@@ -33,6 +36,12 @@ def test_it_comes_back_whole_and_only_into_an_empty_place(taken: Path, tmp_path:
     said = backup.restore(settings(tmp_path), taken)
     assert said["versions"] == 12
     assert (tmp_path / "data" / "keys" / "0001.pem").stat().st_mode & 0o777 == 0o600
+    with Cluster(tmp_path / "data" / "postgres").shared() as cluster:
+        engine = database.engine(cluster.app_url("eoi"))
+        with engine.connect() as connection:
+            epochs = connection.execute(text("select count(*) from epoch")).scalar_one()
+        engine.dispose()
+    assert epochs == 2  # cursors of the feed from before the restore have expired
     with pytest.raises(BackupFailed, match="empty DATA"):
         backup.restore(settings(tmp_path), taken)
 
