@@ -98,7 +98,15 @@ def examples() -> list[str]:
     return [re.findall(r"Example: python -m app (.*)", text)[0].strip() for text in helps]
 
 
-ELSEWHERE = ("serve", "backup", "restore", "call seal", "drill")  # run for real in tests of their own
+ELSEWHERE = (
+    "serve",
+    "backup",
+    "restore",
+    "call seal",
+    "drill",
+    "release",
+    "sandbox",
+)  # run for real in tests of their own
 PREPARED = {  # what the examples of these need first; the call is one of their own, as aigf-eoi has closed here
     "call deadline": [
         "call publish calls/aigf-eoi.yaml --code moving --closes '+9 days'",
@@ -110,6 +118,7 @@ PREPARED = {  # what the examples of these need first; the call is one of their 
         "staff invite ed@rvo.example --role coordinator",
         "call deadline moved --to '+12 days' --reason Outage --reason-nl Storing --by ed@rvo.example",
     ],
+    "person export": ["staff invite jo@firm.example --role reviewer"],
     "person erase": ["staff invite a@rvo.example --role admin", "staff invite jo@firm.example --role reviewer"],
 }
 

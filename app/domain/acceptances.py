@@ -49,7 +49,7 @@ from {} j
 on conflict on constraint version_is_accepted_once do nothing
 returning id, number, received_at, exemption_id"""
 
-_HAND_OUT = """
+HAND_OUT = """
 with receipt as (insert into receipt (version_id, body, jws) values (%(version)s, %(body)s::jsonb, %(jws)s)),
 attempt as (insert into attempt (submission_id, person_id, outcome, code, idempotency_key, reference)
   values (%(case)s, %(person)s, 'accepted', %(code)s, %(key)s, %(attempt)s)),
@@ -186,4 +186,4 @@ def hand_out(
         "subjects": [mail.subject for mail in told],
         "texts": [mail.text for mail in told],
     }
-    db.connection().exec_driver_sql(_HAND_OUT, values)
+    db.connection().exec_driver_sql(HAND_OUT, values)

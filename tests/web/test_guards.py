@@ -21,6 +21,7 @@ HOUSE = [line for line in AGREED if "/organisations/{organisation_id}" in line]
 STAFF = [line for line, guard in AGREED.items() if guard in ("reviewer", "coordinator", "admin")]
 WORDS = {
     "{number}": "1",
+    "{disclosure}": "1",
     "{step}": "summary",
     "{key_id}": "0" * 32,
     "{message_id}": "0" * 32,
