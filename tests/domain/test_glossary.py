@@ -83,7 +83,8 @@ def test_every_refusal_of_a_page_has_words() -> None:
     codes = {
         kind.code
         for kind in refusals(Refused)
-        if kind.__module__ in ("app.domain.errors", "app.domain.objections", "app.domain.denials", "app.main")
+        if kind.__module__
+        in ("app.domain.refused", "app.domain.errors", "app.domain.objections", "app.domain.denials", "app.main")
     }
     assert codes | {attempts.ACCEPTED, attempts.AGAIN} == set(glossary.REFUSALS)
 
