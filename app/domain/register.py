@@ -18,7 +18,7 @@ from app.domain import access, calls, columns, entries, facets, searches
 from app.domain.access import Actor
 from app.domain.columns import ANSWER, Column, Facet
 from app.domain.facets import Sets
-from app.models import Call, Entry, Exemption, Place, Submission, Version
+from app.models import Call, Entry, Exemption, Listing, Place, Submission, Version
 
 BATCH = 500
 LIMIT = 1000
@@ -72,9 +72,9 @@ class Narrowed:
     is_counted: bool
 
 
-def narrow(db: Session, actor: Actor, call: Call, query: Query) -> Narrowed:
+def narrow(db: Session, actor: Actor, call: Call, query: Query, listing: Listing | None = None) -> Narrowed:
     """Everything that counting and paging need to know of a query; the register is prepared where it is not yet."""
-    sets = facets.of(db, entries.prepared(db, call))
+    sets = facets.of(db, listing or entries.prepared(db, call))
     known = columns.facets(calls.questions(call))
     visible = _visible(db, actor, call, sets)
     live = _live_sets(db, actor, call, known, sets.size) if sets.size <= LIMIT else {}

@@ -1,8 +1,9 @@
 """/review: before the seal counts, after it the register as page, CSV, XLSX and PDF; every read is on record."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +26,7 @@ from app.web.guards import Reviewer
 router = APIRouter(prefix="/review")
 
 ROWS = 50
+CELLS = 4096  # of a column that are kept
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_VALUES, VALUE_LENGTH = 100, 100
 EVERY = "*"  # as the choice of columns: all there are
@@ -85,9 +87,9 @@ def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response
     if chosen.sealed_at is None:
         state = calls.state(chosen, calls.clock(db))
         return pages.render(request, "review/counts.html", counts=calls.counts(db, chosen), state=state, **shared)
-    entries.require_prepared(db, chosen)
+    listing = entries.require_prepared(db, chosen)
     asked, questions = _asked(request, chosen), shared["questions"]
-    narrowed = register.narrow(db, actor, chosen, asked.query)
+    narrowed = register.narrow(db, actor, chosen, asked.query, listing)
     after, before = (_sound(request.query_params.get(way, "")) or None for way in ("after", "before"))
     shown = asked.shown + ((searches.excerpt_column(asked.query.search),) if asked.query.search.strip() else ())
     found = register.page(db, actor, chosen, asked.query, ROWS, after, before, shown, narrowed)
@@ -174,16 +176,28 @@ def _rows(
     questions: Questionnaire, shown: tuple[Column, ...], rows: list[dict[str, Any]], language: str
 ) -> list[tuple[str, Markup, list[Markup]]]:
     """The reference, the cells as markup, and the excerpt of each row: thousands of cells are not a template's work."""
-    sides = [
-        (column.name, columns.shower(questions, column, language), NUMERIC if column.kind in NUMBERS else PLAIN)
-        for column in shown
-        if column.name != "reference"
+    cells = [(column.name, _cell(questions, column, language)) for column in shown if column.name != "reference"]
+    return [
+        (row["ref"], Markup("".join([show(row[name]) for name, show in cells])), _excerpt(row.get(EXCERPT)))  # noqa: S704
+        for row in rows
     ]
-    found = []
-    for row in rows:
-        cells = "".join([f"<td{side}>{escape(show(row[name]) or '–')}</td>" for name, show, side in sides])
-        found.append((row["ref"], Markup(cells), _excerpt(row.get(EXCERPT))))  # noqa: S704  (each is escaped)
-    return found
+
+
+_cells: dict[tuple[str, str, str], Callable[[Any], str]] = {}
+
+
+def _cell(questions: Questionnaire, column: Column, language: str) -> Callable[[Any], str]:
+    """What writes the cells of a column; numbers and instants are the same each time, and dear to write."""
+    key = (questions.digest, column.name, language)
+    if key not in _cells:
+        show, side = columns.shower(questions, column, language), NUMERIC if column.kind in NUMBERS else PLAIN
+
+        def write(value: Any) -> str:
+            return f"<td{side}>{escape(show(value) or '–')}</td>"
+
+        is_dear = column.kind in (*NUMBERS, "instant", "country") and not column.name.startswith(ANSWER)
+        _cells[key] = lru_cache(CELLS)(write) if is_dear else write
+    return _cells[key]
 
 
 def _excerpt(text: str | None) -> list[Markup]:
