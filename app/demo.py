@@ -58,6 +58,7 @@ def prepare(portal: Portal, owner_url: str) -> None:
     with portal.sessions.begin() as db:
         _release(portal, db, calls.by_code(db, REHEARSAL))
         rehearsed.work(db, calls.by_code(db, REHEARSAL), portal.settings.base_url)
+        rehearsed.disclose(db, calls.by_code(db, REHEARSAL), portal.settings.base_url)
     key = _issue(owner_url, [code, REHEARSAL, *OTHERS])
     handle = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w") as file:

@@ -13,9 +13,12 @@ from app.domain import (
     calls,
     checklists,
     conflicts,
+    disclosures,
     dossiers,
+    hearings,
     notes,
     reconciliations,
+    redaction,
     scores,
     signoffs,
 )
@@ -101,3 +104,25 @@ def _begun(db: Session, case: Submission, first: Actor, second: Actor, base_url:
 def _left(db: Session, case: Submission, first: Actor, second: Actor, base_url: str) -> None:
     conflicts.state(db, second, case, "conflict", "I advised one of the members last year.", base_url)
     conflicts.state(db, first, case, "possible", "A former colleague works at a supplier.", base_url)
+
+
+def disclose(db: Session, call: Call, base_url: str) -> None:
+    """A request to disclose one dossier, proposed by its marks; its submitter is asked for their view."""
+    coordinator = _actor(db, "coordinator@demo.example")
+    last = select(Submission).where(Submission.call_id == call.id, Submission.kind == "FC")
+    case = db.scalars(last.order_by(Submission.reference.desc()).limit(1)).one()
+    conflicts.state(db, coordinator, case, "none", "")
+    day = calls.clock(db).astimezone(BRUSSELS).date()
+    request = disclosures.start(db, coordinator, call, "All expressions of interest for sites on the coast", day)
+    disclosures.add(db, coordinator, request, [case.reference])
+    db.flush()
+    found = disclosures.item(db, coordinator, request, case.reference)
+    questions = calls.questions_of(db, found.item.version.definition_digest)
+    disclosures.propose(db, coordinator, found, redaction.suggested(questions, found.item.version))
+    hearings.ask(
+        db,
+        coordinator,
+        disclosures.item(db, coordinator, request, case.reference),
+        questions.disclosure.view_days,
+        base_url,
+    )

@@ -1,6 +1,6 @@
 """The submitter's view on what is to be disclosed: asked by mail and in the portal, answered by section, or not at all."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
@@ -11,6 +11,7 @@ from app.domain.denials import HearingOver, NotHeard
 from app.domain.disclosures import Item
 from app.domain.errors import Forbidden, Invalid, NotFound, ReasonMissing
 from app.domain.questionnaire import Questionnaire
+from app.infra import times
 from app.models import (
     Disclosure,
     DisclosureItem,
@@ -27,17 +28,18 @@ Said = dict[str, tuple[bool, str]]  # by section: agrees, and the reasons
 
 
 def ask(db: Session, actor: Actor, found: Item, days: int, base_url: str) -> Hearing:
-    """Ask the submitter for their view on the last proposal, within some days; asked anew, the last time counts."""
+    """Ask the submitter for their view on the last proposal, until the end of the last of some days; asked anew, the last time counts."""
     if found.proposal is None:
         raise NotHeard
     if not 1 <= days <= MOST_DAYS:
         raise Invalid
     case = found.item.submission
+    last_day = calls.clock(db).astimezone(times.BRUSSELS).date() + timedelta(days=days)
     made = Hearing(
         item_id=found.item.id,
         proposal_id=found.proposal.id,
         asked_by=actor.person_id,
-        until=calls.clock(db) + timedelta(days=days),
+        until=times.from_brussels(last_day + timedelta(days=1), time(0)),
     )
     db.add(made)
     db.flush()

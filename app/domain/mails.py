@@ -11,7 +11,7 @@ from app.domain import outbox
 from app.domain.accounts import known
 from app.domain.outbox import Mail
 from app.infra.i18n import N_, translate
-from app.infra.times import brussels_and_utc
+from app.infra.times import brussels_and_utc, to_the_end
 from app.models import (
     Call,
     DeadlineChange,
@@ -235,7 +235,7 @@ def view_asked(
     for email, of in sorted(known(db, *addresses).items()):
         values = {
             "reference": submission.reference,
-            "until": brussels_and_utc(until, of.language),
+            "until": to_the_end(until, of.language),
             "link": f"{base_url}/apply/{submission.reference}/disclosures/{number}",
         }
         subject, body = (translate(of.language, words, **values) for words in (VIEW_SUBJECT, VIEW_TEXT))

@@ -5,13 +5,12 @@ from datetime import date
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.datastructures import FormData
 from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
 from app.domain import (
-    audit,
     calls,
     decisions,
     disclosures,
@@ -84,11 +83,10 @@ def _picked(form: FormData) -> list[str]:
     return [text.strip()[:40] for text in (*ticked, *typed) if text.strip()][: disclosures.MOST]
 
 
-@router.post("/selection")
-def select(request: Request, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+@router.get("/selection")
+def select(request: Request, actor: Coordinator, db: Db, ref: Annotated[list[str] | None, Query()] = None) -> Response:
     """What was ticked in the register: for which request?"""
-    audit.record(db, actor, "register.read", rows=len(_picked(form)))
-    return _index(request, db, _picked(form))
+    return _index(request, db, [text.replace("\x00", "")[:40] for text in ref or []][: disclosures.MOST])
 
 
 @router.get("/{disclosure}")

@@ -30,6 +30,7 @@ def show(request: Request, ref: str, disclosure: Number, actor: Applicant, db: D
         found=found,
         questions=questions,
         sections=sections,
+        names=[name for name in redaction.sections_of(questions, version) if name in sections],
         preview=redaction.document(questions, case, version, sections, pages.language_of(request)),
         may_answer=actor.may_edit(case) and not found.is_over and found.state != "confirmed",
     )
