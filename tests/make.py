@@ -337,9 +337,9 @@ def disclosed(
     return decisions.produce(db, files, other, request, "en", draw, signer, ISSUER)
 
 
-def destroyed(db: Session, actor: Actor, other: Actor, signer: Signer) -> Destruction:
-    """The drafts of a call of long ago, destroyed by two coordinators."""
-    call = globals()["call"](db)
+def beyond_its_term(db: Session) -> Call:
+    """A sealed call of long ago that holds a draft which was never submitted."""
+    call: Call = globals()["call"](db)
     case, _ = submission(db, call, person(db))
     close(db, call)
     with owner(db):
@@ -352,6 +352,12 @@ def destroyed(db: Session, actor: Actor, other: Actor, signer: Signer) -> Destru
             db.execute(text(f"update {table} set {moved} where {whose}"), {"case": case.id, "call": call.id})
             db.execute(text(f"alter table {table} enable trigger user"))
     db.expire_all()
+    return call
+
+
+def destroyed(db: Session, actor: Actor, other: Actor, signer: Signer) -> Destruction:
+    """The drafts of a call of long ago, destroyed by two coordinators."""
+    call = beyond_its_term(db)
     made = retention.propose(db, other, call, "drafts")
     retention.confirm(db, actor, call, made.id, signer, ISSUER)
     return made

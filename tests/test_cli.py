@@ -332,3 +332,38 @@ def test_a_deadline_is_moved_by_two_coordinators_and_by_nobody_else(run: Run) ->
     moved = json.loads(run("call", "confirm", "open", "--by", "q@rvo.example", "--json").stdout)
     assert (moved["to"], moved["mails"]) == ("2099-06-20T15:00:00.000000Z", 1)
     assert ended(run("call", "confirm", "open", "--by", "q@rvo.example"))[0] == 1, "nothing waits any more"
+
+
+def test_what_is_beyond_its_term_is_destroyed_by_two_coordinators_and_by_nobody_else(
+    run: Run, place: tuple[dict[str, str], Path], cluster: Cluster
+) -> None:
+    name = place[0]["DATABASE_URL"].rsplit("/", 1)[-1].partition("?")[0]
+    engine = create_engine(database.sqlalchemy_url(cluster.superuser_url(name)))
+    with Session(engine) as db, db.begin():
+        db.execute(text("set local role eoi_app"))
+        for email in ("one@rvo.example", "two@rvo.example"):
+            make.person(db, email, staff="coordinator")
+        make.person(db, "three@rvo.example", staff="reviewer")
+        code = make.beyond_its_term(db).code
+        signer = Signer.load_or_create(place[1] / "data" / "keys")
+        make.seal(db, calls.by_code(db, code), signer)
+    engine.dispose()
+    assert "would go: 1" in run(*f"retention {code}".split()).output
+    assert "would go: 1" in run(*f"retention {code} --dry-run".split()).output
+    for by, confirm, exit_code in (
+        ("one@rvo.example", "one@rvo.example", 1),
+        ("one@rvo.example", "three@rvo.example", 1),
+        ("nobody@rvo.example", "two@rvo.example", 1),
+    ):
+        assert run(*f"retention {code} --destroy --by {by} --confirm {confirm}".split()).exit_code == exit_code, (
+            by,
+            confirm,
+        )
+    assert run(*f"retention {code} --destroy --by one@rvo.example".split()).exit_code == 2
+    assert "would go: 1" in run(*f"retention {code}".split()).output
+    done = run(*f"retention {code} --destroy --by one@rvo.example --confirm two@rvo.example".split())
+    assert (done.exit_code, "drafts: destroyed 1." in done.output) == (0, True), done.output
+    assert (
+        "drafts: destroyed"
+        not in run(*f"retention {code} --destroy --by one@rvo.example --confirm two@rvo.example".split()).output
+    )
