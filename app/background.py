@@ -104,7 +104,10 @@ def seal_due(portal: Portal) -> list[str]:
     for code in codes:
         try:
             with portal.sessions.begin() as db:
-                seals.seal(db, calls.by_code(db, code), portal.signer, setting)
+                call = calls.by_code(db, code)
+                if not seals.claim(db, call):
+                    continue
+                seals.seal(db, call, portal.signer, setting)
             sealed.append(code)
             log.info("call %s is sealed", code)
         except DBAPIError as failure:

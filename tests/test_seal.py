@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app import background
 from app.deps import Portal
 from app.domain import (
+    calls,
     erasure,
     heads,
     merkle,
@@ -243,6 +244,25 @@ def test_a_session_that_holds_the_lock_is_ended_and_its_write_is_not_in_the_seal
     hung.invalidate()
     with portal.sessions.begin() as db:
         assert db.scalars(select(Leaf.hash)).all() == []
+
+
+@pytest.mark.committed
+def test_a_seal_that_takes_long_is_not_ended_by_another_process_that_would_seal(
+    committed_portal: Portal, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal = committed_portal
+    monkeypatch.setattr(seals, "PATIENCE", 1)
+    code = publish(portal, cluster)
+    set_window(portal, cluster, code, 0)
+    with portal.sessions.begin() as slow:
+        seals.seal(slow, calls.by_code(slow, code), portal.signer, SETTING)
+        slow.execute(text("select pg_sleep(1.1)"))
+        assert background.seal_due(portal) == []
+        assert background.seal_due(portal) == []
+        assert slow.scalar(text("select 1")) == 1
+    assert background.seal_due(portal) == []
+    with portal.sessions.begin() as db:
+        assert db.scalar(select(func.count()).select_from(Seal)) == 1
 
 
 @pytest.mark.committed

@@ -14,6 +14,7 @@ from app.infra.signing import Signer
 from app.models import Attempt, Call, Leaf, Release, Seal, Submission, Version
 
 PATIENCE = 10  # seconds that a transaction may hold a call's lock once the call is to be sealed
+SEALING = 0x5EA1  # the first half of the advisory lock of whoever seals; the second is of the call
 LEAF = "eoi-leaf/1"
 
 # Whoever holds a row lock on a call for too long; a role may only end sessions of its own.
@@ -43,12 +44,25 @@ def due(db: Session) -> list[Call]:
     )
 
 
+def claim(db: Session, call: Call) -> bool:
+    """Take up the sealing of a call for this transaction; False while another session is at it.
+
+    A seal of many submissions takes longer than anybody else may hold the lock. Who does not claim it first would end
+    the very session that seals.
+    """
+    claimed: bool = db.execute(
+        select(func.pg_try_advisory_xact_lock(SEALING, func.hashtext(str(call.id))))
+    ).scalar_one()
+    return claimed
+
+
 def seal(db: Session, call: Call, signer: Signer, setting: Setting) -> Seal:
     """Close the call for good and keep its signed seal, all in this transaction; the one of another is given back.
 
     Waits for every submit and every change of the deadline under way. CallStillOpen before the cutoff.
     """
     db.execute(text(f"set local lock_timeout = '{PATIENCE}s'"))
+    claim(db, call)
     if (made := of_call(db, call)) is not None:
         return made
     if call.sealed_at is None:
