@@ -127,7 +127,8 @@ def prepare_registers(portal: Portal) -> None:
     for code in codes:
         while time.monotonic() < until:
             with portal.sessions.begin() as db:
-                if entries.prepare(db, calls.by_code(db, code)):
+                call = calls.by_code(db, code)
+                if not entries.turn(db, call) or entries.prepare(db, call):
                     break
 
 

@@ -74,9 +74,15 @@ def require_prepared(db: Session, call: Call) -> Listing:
     return prepared(db, call)
 
 
+def turn(db: Session, call: Call) -> bool:
+    """Whether nobody else prepares the register of a call now; whoever asks has their turn until the transaction ends."""
+    found: bool = db.execute(select(func.pg_try_advisory_xact_lock(_lock(call)))).scalar_one()
+    return found
+
+
 def prepare(db: Session, call: Call) -> bool:
     """One step towards the register of a sealed call; whether it is prepared now. Another's step is waited for."""
-    db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"listing {call.id}", 0))))
+    db.execute(select(func.pg_advisory_xact_lock(_lock(call))))
     if db.scalar(select(Listing.call_id).where(Listing.call_id == call.id)) is not None:
         return True
     questions = calls.questions(call)
@@ -91,6 +97,10 @@ def prepare(db: Session, call: Call) -> bool:
     db.add(Listing(call_id=call.id, size=size, least=least))
     db.flush()
     return True
+
+
+def _lock(call: Call) -> Any:
+    return func.hashtextextended(f"listing {call.id}", 0)
 
 
 def _fill(db: Session, call: Call, questions: Questionnaire, start: int) -> None:
