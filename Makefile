@@ -27,6 +27,7 @@ check: $(STAMPS)/test ## format, lint, types and imports
 bench: $(STAMPS)/test $(STAMPS)/assets $(STAMPS)/locales ## the load drivers of bench/, with their ratio
 	$(BIN)/python -m bench.submit
 	$(BIN)/python -m bench.rush
+	$(BIN)/python -m bench.register
 	$(BIN)/python -m bench.feed --submissions 500 --kills 5
 
 assets: $(STAMPS)/assets ## build the front end
