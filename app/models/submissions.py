@@ -146,7 +146,6 @@ class Version(Base):
         Index("ix_version_destruction_id", "destruction_id", postgresql_where=text("destruction_id is not null")),
         UniqueConstraint("submission_id", "number", name="version_number_is_unique"),
         UniqueConstraint("submission_id", "idempotency_key", name="version_is_accepted_once"),
-        Index("ix_version_emptied", "id", postgresql_where=text("destruction_id is not null")),
     )
 
 
