@@ -250,7 +250,7 @@ def test_rvo_sees_counts_before_and_the_dossiers_after(browser: Browser, served:
     look(page, "register")
     page.get_by_label("Search").fill("Rotterdam")
     page.get_by_role("button", name="Filter").first.click()
-    expect(page.get_by_text("1 dossier", exact=False)).to_be_visible()
+    expect(page.get_by_text("2 dossiers")).to_be_visible()
     page.locator("tbody a").first.click()
     look(page, "gate")
     page.get_by_label("No conflict").check()
