@@ -1,6 +1,7 @@
 """PDF by typst: tagged, archivable, the same bytes for the same data. Values come in as JSON and are only ever shown."""
 
 import json
+import re
 from datetime import datetime
 from functools import cache
 from threading import Lock
@@ -15,6 +16,7 @@ FONTS = place("static") / "pdf-fonts"
 Template = Literal["receipt", "blank_form", "dossier", "listing", "disclosed", "certificate"]
 
 KNOWN = 0x250  # the first character beyond those of Latin letters, which all fonts have
+CONTROL = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u00[01][0-9a-f]|[bf])")  # as JSON writes them; line ends and tabs stay
 _lock = Lock()  # a compiler is used by one thread at a time
 
 
@@ -38,7 +40,8 @@ def render(template: Template, data: dict[str, Any], at: datetime) -> bytes:
         try:
             made = _compiled(template, written, at)
         except typst.TypstError:  # a character that no font of ours has: no reason to give no paper at all
-            made = _compiled(template, "".join(c if ord(c) < KNOWN else "?" for c in written), at)
+            plain = "".join(c if ord(c) < KNOWN and not 0x7F <= ord(c) < 0xA0 else "?" for c in written)
+            made = _compiled(template, CONTROL.sub(r"\1?", plain), at)
     if not isinstance(made, bytes):
         raise TypeError("typst gave no PDF")
     return made
