@@ -38,6 +38,7 @@ def look_in_both(page: Page, name: str) -> None:
     place = page.url
     for words, name_of in (("Nederlands", "nl"), ("English", "en")):
         page.get_by_role("button", name=words).click()
+        expect(page.locator("html")).to_have_attribute("lang", name_of)  # before the next page cuts it off
         page.goto(place)  # the switch leads to the page without its query
         look(page, f"{name_of}-{name}")
 
