@@ -36,7 +36,7 @@ def rooms(verb: str) -> dict[str, list[str]]:
 GETS, POSTS = rooms("GET"), rooms("POST")
 QUERY = [
     "call", "next", "kind", "country", "search", "column", "warning", "flag", "fact.capex", "is_withdrawn", "is_released", "progress", "reader", "sort", "order", "after", "before", "version",
-    "person", "reference", "name", "older", "state", "find", "page", "ref", "all", "inline", "due_on", "saved", "replaces",
+    "person", "reference", "name", "older", "state", "find", "page", "ref", "ref", "ref", "all", "inline", "due_on", "saved", "replaces",
 ]  # fmt: skip
 FIELDS = [
     "days", "sort", "title", "received-day", "received-month", "received-year", "references", "all", "number",
