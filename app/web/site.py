@@ -51,7 +51,7 @@ def choose_language(request: Request, form: pages.Form, actor: Public, db: Db, p
         raise NotFound
     if actor.kind == "person":
         accounts.set_profile(db, actor, actor.name, language)
-    response = pages.redirect(pages.own_path(pages.field(form, "next", 2000)))
+    response = pages.redirect(pages.own_path(pages.field(form, "next")))
     response.set_cookie(
         "language",
         language,

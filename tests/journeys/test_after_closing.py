@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwri
 from app import demo
 from tests import make
 from tests.journeys.served import Served, serving
-from tests.journeys.test_walk import FLAGS, look, new_page, sign_in
+from tests.journeys.test_walk import FLAGS, look, new_page, sign_in, switch
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -36,17 +36,17 @@ def chromium() -> Iterator[Browser]:
 def look_in_both(page: Page, name: str) -> None:
     """The page in English and in Dutch, at both widths; English it stays."""
     place = page.url
-    for words, name_of in (("Nederlands", "nl"), ("English", "en")):
-        page.get_by_role("button", name=words).click()
-        expect(page.locator("html")).to_have_attribute("lang", name_of)  # before the next page cuts it off
-        page.goto(place)  # the switch leads to the page without its query
-        look(page, f"{name_of}-{name}")
+    for words, language in (("Nederlands", "nl"), ("English", "en")):
+        switch(page, words)
+        assert page.url == place
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        look(page, f"{language}-{name}")
 
 
 def staff(browser: Browser, served: Served, email: str) -> Page:
     page = new_page(browser, served)
     sign_in(page, email)
-    page.get_by_role("button", name="English").click()
+    switch(page, "English")
     return page
 
 

@@ -56,6 +56,12 @@ def look(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def switch(page: Page, words: str) -> None:
+    """The page in that language, whole: what follows must not cut the answer off."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=words).click()
+
+
 def new_page(browser: Browser, served: Served, javascript: bool = True, locale: str = "en") -> Page:
     context = browser.new_context(base_url=served.url, locale=locale, java_script_enabled=javascript)
     context.set_default_timeout(8000)
@@ -77,7 +83,8 @@ def sign_in(page: Page, email: str) -> None:
             break
         page.reload()
     mine.first.click()
-    page.get_by_role("button", name="Sign in", exact=True).last.click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in", exact=True).last.click()
 
 
 def fill(page: Page, path: str, value: Any) -> None:
@@ -241,7 +248,7 @@ def test_at_the_cutoff_everything_becomes_read_only_and_typed_text_is_kept(brows
 def test_rvo_sees_counts_before_and_the_dossiers_after(browser: Browser, served: Served) -> None:
     page = new_page(browser, served)
     sign_in(page, "admin@demo.example")
-    page.get_by_role("button", name="English").click()
+    switch(page, "English")
     page.goto("/review?call=aigf-eoi")
     expect(page.get_by_text("Content is sealed until the call closes")).to_be_visible()
     look(page, "review-counts")
@@ -287,7 +294,7 @@ def test_a_problem_is_reported_from_the_page_that_it_is_on_and_answered(browser:
     place = page.url
     desk = new_page(browser, served)
     sign_in(desk, "coordinator@demo.example")
-    desk.get_by_role("button", name="English").click()
+    switch(desk, "English")
     desk.goto(place)
     look(desk, "ticket")
     desk.goto("/problems?page=/apply")
@@ -316,7 +323,7 @@ def test_every_page_speaks_dutch(browser: Browser, served: Served) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "nl")
     expect(page.get_by_role("heading", name="Wie mag reageren")).to_be_visible()
     look(page, "nl-call")
-    page.get_by_role("button", name="English").click()
+    switch(page, "English")
     expect(page.locator("html")).to_have_attribute("lang", "en")
 
 
