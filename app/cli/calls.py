@@ -1,5 +1,6 @@
 """`call`: check and publish call files, list and show calls, move a deadline by two people."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 from sqlalchemy import select
 
 from app.cli.terminal import Json, coordinator, opened, refuse, say
-from app.domain import callfile, calls, deadlines, oversight
+from app.domain import callfile, calls, callschema, deadlines, oversight
 from app.infra import times
 from app.models import Call, DeadlineChange
 from app.settings import Settings
@@ -26,6 +27,12 @@ def check(file: Path) -> None:
     if problems:
         raise typer.Exit(1)
     typer.echo(f"{file}: nothing wrong.")
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of call files, for editors. Example: python -m app call schema"""
+    typer.echo(json.dumps(callschema.json_schema(), indent=1, ensure_ascii=False))
 
 
 @app.command("publish")
