@@ -132,8 +132,11 @@ def _names(body: Marked) -> Found:
         if wrong := set(step.get("for", [])) - kinds_of:
             yield step.line, f"Step {step['name']}: {', '.join(sorted(wrong))} is no kind of respondent."
         yield from _question_names(step["questions"], seen, kinds_of)
-    for unknown in (r for r in body["respondents"].values() if r["open_to"] not in ("state", "firm", "other")):
-        yield unknown.line, "`open_to` is state, firm or other."
+    for kind, one in body["respondents"].items():
+        if one["open_to"] not in ("state", "firm", "other"):
+            yield one.line, "`open_to` is state, firm or other."
+        elif kind not in ("MS", "FC", "OO") or (one["open_to"] == "state") != (kind == "MS"):
+            yield one.line, f"Respondents are MS, open to state, and FC and OO, open to firm or other: '{kind}' is not."
 
 
 def _question_names(questions: list[Marked], seen: set[str], kinds_of: set[str]) -> Found:

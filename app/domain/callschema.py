@@ -24,7 +24,7 @@ ITEMS = {
     "parts.spreads": "spread", "funding.ceilings": "ceiling", "review.checklist": "line", "review.criteria": "criterion",
     "review.recommendations": "option", "disclosure.grounds": "option",
 }  # fmt: skip
-VALUES = {"call.respondents": "respondent", "call.limits": "limit", "call.headings": "text"}
+VALUES = {"call.limits": "limit", "call.headings": "text"}
 WHOLE = {
     "call.parts": "parts", "call.review": "review", "call.disclosure": "disclosure", "call.retention": "retention",
     "parts.entities": "entities", "parts.sites": "sites", "parts.milestones": "milestones", "parts.funding": "funding",
@@ -36,6 +36,11 @@ NARROWER: dict[str, dict[str, Any]] = {
     "call.closes": {
         "type": "string",
         "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]$",
+    },
+    "call.respondents": {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {kind: {"$ref": "#/definitions/respondent"} for kind in ("MS", "FC", "OO")},
     },
     "call.release": {"enum": ["at_seal", "by_coordinator"]},
     "call.uses": {

@@ -7,7 +7,7 @@ KEYS: dict[str, dict[str, str]] = {
         "summary": "What the call is about; a blank line begins a new paragraph.",
         "closes": 'Month, day and time at which it closes, such as `"06-20 17:00"`; the year is chosen when it is published.',
         "zone": "Time zone of `closes`, such as `Europe/Brussels`.",
-        "respondents": "The kinds of respondent, by name; receipts and exports carry the name.",
+        "respondents": "The kinds of respondent: any of `MS`, `FC` and `OO`, as receipts and exports call them.",
         "headings": "The headings under which steps are grouped in the dossier, by name.",
         "limits": "Amounts and percentages that rules name as `limits.name`, so that each stands in one place.",
         "uses": "Which question holds what the portal itself needs.",
@@ -25,7 +25,7 @@ KEYS: dict[str, dict[str, str]] = {
     "respondent": {
         "title": "What this kind is called.",
         "hint": "Who belongs to it.",
-        "open_to": "`state`: member states, by invitation; `firm` and `other`: any other organisation.",
+        "open_to": "`state` for MS: member states, by invitation; `firm` or `other` for FC and OO: any other organisation.",
     },
     "limit": {
         "kind": "`money`, `decimal`, `percent` or `integer`.",

@@ -76,6 +76,8 @@ PLACES: list[tuple[str, str, str]] = [
     ("for: [FC, OO]", "for: [FC, ZZ]", "Step members: ZZ is no kind of respondent."),
     ("- name: finance", "- name: check", "Step name 'check' is taken, reserved or not of the form a_b: choose another."),
     ("open_to: other", "open_to: anybody", "`open_to` is state, firm or other."),
+    ("  OO: {title", "  LAB: {title", "Respondents are MS, open to state, and FC and OO, open to firm or other: 'LAB' is not."),
+    ("open_to: other", "open_to: state", "Respondents are MS, open to state, and FC and OO, open to firm or other: 'OO' is not."),
     ("  title: title", "  title: titel", "`uses`: there is no question 'titel'."),
     ("  title: title", "  title: [title]", "`uses` names one question for each part."),
     ("  title: title", "  naam: title", "`uses` knows no part 'naam'."),
