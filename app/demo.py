@@ -125,12 +125,18 @@ def _close(owner_url: str, code: str) -> None:
 
 
 def _release(portal: Portal, db: Session, call: Call) -> None:
-    """Seal the rehearsal, and give EuroHPC what was consented to, but for two dossiers that wait for a coordinator."""
+    """Seal the rehearsal, and give EuroHPC what was consented to, but for some firms that wait for a coordinator.
+
+    Of these the desk has worked on two, as `rehearsed` does with the first ones, and has yet to begin on two.
+    """
     base_url = portal.settings.base_url
     seals.seal(db, call, portal.signer, seals.Setting(base_url, None))
     coordinator = _person(db, "coordinator@demo.example", "")
-    ready = [row.submission.reference for row in releases.listed(db, coordinator, call, "ready").rows]
-    releases.release_some(db, coordinator, ready[2:], base_url)
+    ready = {
+        row.submission.reference: row.submission.kind for row in releases.listed(db, coordinator, call, "ready").rows
+    }
+    firms = [reference for reference, kind in ready.items() if kind == "FC"]
+    releases.release_some(db, coordinator, ready.keys() - {*firms[:2], *firms[4:6]}, base_url)
 
 
 def _issue(owner_url: str, codes: list[str]) -> str:

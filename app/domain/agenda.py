@@ -54,6 +54,15 @@ def mine(db: Session, actor: Actor, today: date) -> list[Item]:
     return sorted(found, key=_urgency)
 
 
+def next_step(db: Session, actor: Actor, submission: Submission, version: Version) -> str | None:
+    """What one dossier asks of the actor next; None where they have no seat at it."""
+    seat = (Assignment.person_id == actor.person_id, Assignment.submission_id == submission.id)
+    given = db.scalar(select(Assignment).where(*seat, Assignment.ended_at.is_(None)))
+    if given is None:
+        return None
+    return _steps(db, actor, {submission.id: given}, {submission.id: (submission, version)})[submission.id]
+
+
 def _late(given: Assignment, step: str, today: date) -> bool:
     return given.due_on is not None and given.due_on < today and step in ("state", "score")
 

@@ -7,6 +7,7 @@ out below, with its reason, is exported.
 import uuid
 from collections.abc import Iterator
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, String, Table, Text, cast, func, or_, select
@@ -21,6 +22,8 @@ from app.models import Base, Organisation, Person, Submission
 FORMAT = "eoi-person/1"
 # E-mail addresses stand in these columns; by them rows are found that no key leads to.
 ADDRESSES = {("person", "email"), ("sign_in_link", "email"), ("message", "recipient"), ("judgement", "contact")}
+# Rows that no key to a person leads to, and that are of whoever the row behind this key is of.
+THROUGH = {("score", "assignment_id"): "person_id", ("hand_in", "assignment_id"): "person_id"}
 # Columns that are never shown, whoever asks: they let somebody in, or keep the audit trail from being guessed.
 SECRET = frozenset({"token_hash", "browser_hash", "csrf_token", "secret_hash", "salt", "chain", "commitment", "jws"})
 # What stands beside a person and is not about them, with the reason.
@@ -59,11 +62,11 @@ README = {
 
 
 def columns() -> Iterator[tuple[Table, Column[Any]]]:
-    """Every column that refers to a person by key, and every one that holds an e-mail address."""
+    """Every column that refers to a person by key, itself or by a row of theirs, and every one that holds an e-mail address."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             by_key = any(key.column.table.name == "person" for key in column.foreign_keys)
-            if by_key or (table.name, column.name) in ADDRESSES or (table.name, column.name) == ("person", "id"):
+            if by_key or (table.name, column.name) in {("person", "id"), *ADDRESSES, *THROUGH}:
                 yield table, column
 
 
@@ -103,6 +106,9 @@ def _rows(
     is_theirs: ColumnElement[bool]
     if isinstance(column.type, String | Text):
         is_theirs = func.lower(column) == person.email.lower()
+    elif owner := THROUGH.get((table.name, column.name)):
+        held_by = next(iter(column.foreign_keys)).column.table
+        is_theirs = column.in_(select(held_by.c.id).where(held_by.c[owner] == person.id))
     else:
         is_theirs = column == person.id
     shown = [c for c in table.columns if c.name not in SECRET and (table.name, c.name) not in LEFT_OUT]
@@ -152,6 +158,6 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it."""
     if isinstance(value, datetime):
         return times.iso(value)
-    if isinstance(value, uuid.UUID | date):
+    if isinstance(value, uuid.UUID | date | Decimal):
         return str(value)
     return value

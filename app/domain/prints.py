@@ -283,7 +283,10 @@ def certificate(said: dict[str, Any], jws: str, language: str) -> dict[str, Any]
         "rows": rows,
         "digest_label": t(N_("SHA-256 of the content")),
         "dossiers": [
-            [d["reference"], [[f"{t(N_('Version'))} {v['version']}", v["payload_sha256"]] for v in d["versions"]]]
+            [
+                d["reference"],
+                [[f"{t(N_('Version'))} {v['version']}", v["payload_sha256"]] for v in d.get("versions", [])],
+            ]
             for d in gone.get("dossiers", [])
         ],
         "signature_label": t(N_("Signature (Ed25519), whole in the signed JSON")),

@@ -73,6 +73,7 @@ AFTERWARDS = {
 CLASSES = {
     "drafts": N_("drafts that were never submitted"),
     "submissions": N_("submissions"),
+    "reviews": N_("what readers wrote about dossiers"),
     "withdrawn": N_("withdrawn submissions"),
     "attempts": N_("attempts to submit that were refused"),
     "mails": N_("mails"),

@@ -41,7 +41,7 @@ class Destruction(Base):
     __table_args__ = (
         CheckConstraint("confirmed_by <> proposed_by", name="destruction_needs_two_people"),
         CheckConstraint(
-            "sort in ('drafts', 'submissions', 'withdrawn', 'attempts', 'mails', 'sign_ins')",
+            "sort in ('drafts', 'submissions', 'reviews', 'withdrawn', 'attempts', 'mails', 'sign_ins')",
             name="destruction_sort_is_known",
         ),
         Index(

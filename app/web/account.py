@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.deps import Db, Portal, PortalDep, cookie_name
 from app.domain import accounts, identifiers, personal, sign_ins
+from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.infra import i18n
 from app.infra.i18n import N_, Message
@@ -35,17 +36,25 @@ ROLE_MISSING = N_("Choose what your colleague may do.")
 
 
 @router.get("/sign-in")
-def sign_in(request: Request, actor: Public, next: str = "/apply") -> Response:
+def sign_in(request: Request, actor: Public, next: str = "") -> Response:
     """Ask for an e-mail address to send a link to."""
     if actor.kind == "person":
-        return pages.redirect(pages.own_path(next))
-    return pages.render(request, "account/sign_in.html", email="", next=pages.own_path(next), errors={})
+        return pages.redirect(_onward(actor, next))
+    return pages.render(request, "account/sign_in.html", email="", next=next and pages.own_path(next), errors={})
+
+
+def _onward(actor: Actor, asked_for: str) -> str:
+    """The page that was asked for; else where one's own work is: the desk for staff, the submissions for others."""
+    if asked_for:
+        return pages.own_path(asked_for)
+    return "/review/mine" if actor.is_staff() else "/apply"
 
 
 @router.post("/sign-in")
 def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
     """Send the link; the answer is the same for every address."""
-    email, path = pages.field(form, "email", 300), pages.own_path(pages.field(form, "next", 2000))
+    email, asked_for = pages.field(form, "email", 300), pages.field(form, "next", 2000)
+    path = asked_for and pages.own_path(asked_for)
     if not accounts.is_email(email):
         errors = {"email": Message(EMAIL_WRONG, {}).text(pages.language_of(request))}
         return pages.render(request, "account/sign_in.html", 422, email=email, next=path, errors=errors)
@@ -81,7 +90,7 @@ def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: 
     language = pages.language_of(request)
     agent = request.headers.get("user-agent", "")
     secret, path = sign_ins.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language)
-    response = pages.redirect(pages.own_path(path))
+    response = pages.redirect(_onward(sign_ins.actor_of(db, secret), path))
     _set(response, portal, cookie_name(portal.settings), secret, sign_ins.SESSION_LIVES)
     return response
 

@@ -4,12 +4,13 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from babel.numbers import format_decimal
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import assignments, calls, checklists, dossiers, reconciliations, scores, signoffs
+from app.domain import agenda, assignments, calls, checklists, dossiers, reconciliations, scores, signoffs
 from app.domain.access import Actor
 from app.domain.yardsticks import Criterion
 from app.infra.i18n import Message
@@ -21,7 +22,7 @@ router = APIRouter(prefix="/review")
 Typed = dict[str, tuple[str, str]]
 
 
-def _shared(db: Db, submission: Submission, version: Version) -> dict[str, Any]:
+def _shared(db: Db, actor: Actor, submission: Submission, version: Version) -> dict[str, Any]:
     """What the head of each of these pages needs."""
     questions = calls.questions_of(db, version.definition_digest)
     return {
@@ -30,6 +31,7 @@ def _shared(db: Db, submission: Submission, version: Version) -> dict[str, Any]:
         "questions": questions,
         "signed": signoffs.live(db, submission),
         "live": assignments.live(db, submission),
+        "next_step": agenda.next_step(db, actor, submission, version),
     }
 
 
@@ -37,11 +39,13 @@ def _shared(db: Db, submission: Submission, version: Version) -> dict[str, Any]:
 def checklist(request: Request, ref: str, actor: Reviewer, db: Db) -> Response:
     """What the rules say of each line, by which answers, and what readers said."""
     submission, version = dossiers.load(db, actor, ref)
-    shared = _shared(db, submission, version)
+    shared = _shared(db, actor, submission, version)
+    judged = checklists.judge(db, shared["questions"], submission, version)
     return pages.render(
         request,
         "review/checklist.html",
-        judged=checklists.judge(db, shared["questions"], submission, version),
+        judged=judged,
+        said={verdict: [one.line for one in judged if one.counts == verdict] for verdict in checklists.VERDICTS},
         may_say=checklists.may_say(db, actor, submission) and shared["signed"] is None,
         **shared,
     )
@@ -98,8 +102,10 @@ def _scores(
     problems: dict[str, Message] | None = None,
     saved: bool = False,
 ) -> Response:
-    mine, criteria = scores.own(db, actor, submission), _criteria(db, version)
-    kept = {name: (_plain(score.points), score.argument) for name, score in (mine.scores if mine else {}).items()}
+    mine, criteria, language = scores.own(db, actor, submission), _criteria(db, version), pages.language_of(request)
+    kept = {
+        name: (_plain(score.points, language), score.argument) for name, score in (mine.scores if mine else {}).items()
+    }
     return pages.render(
         request,
         "review/scores.html",
@@ -112,13 +118,13 @@ def _scores(
         handed_in=scores.handed_in(db, submission),
         returned=scores.returned(db, mine.assignment.id) if mine else None,
         saved=saved,
-        **_shared(db, submission, version),
+        **_shared(db, actor, submission, version),
     )
 
 
-def _plain(points: Decimal | None) -> str:
-    """Points without zeros that say nothing."""
-    return "" if points is None else f"{points.normalize():f}"
+def _plain(points: Decimal | None, language: str) -> str:
+    """Points as the reader writes them, without zeros that say nothing."""
+    return "" if points is None else str(format_decimal(points.normalize(), locale=language))
 
 
 @router.post("/{ref}/scores")
@@ -166,7 +172,7 @@ def _reconciliation(
     typed: Typed | None = None,
     problems: dict[str, Message] | None = None,
 ) -> Response:
-    shared, criteria = _shared(db, submission, version), _criteria(db, version)
+    shared, criteria = _shared(db, actor, submission, version), _criteria(db, version)
     sheets, written = scores.both(db, submission), reconciliations.last(db, submission)
     table = reconciliations.rows(criteria, sheets)
     return pages.render(
@@ -177,8 +183,10 @@ def _reconciliation(
         sheets=sheets,
         totals={seat: scores.total(criteria, sheet.points) for seat, sheet in sheets.items()},
         written=written,
-        lines={line["criterion"]: line for line in written.lines} if written else {},
-        typed=typed or _proposed(table, written.lines if written else []),
+        lines={line["criterion"]: line | {"points": Decimal(line["points"])} for line in written.lines}
+        if written
+        else {},
+        typed=typed or _proposed(table, written.lines if written else [], pages.language_of(request)),
         problems=problems or {},
         handed_in=scores.handed_in(db, submission),
         may_write=reconciliations.may_write(db, actor, submission) and shared["signed"] is None,
@@ -187,12 +195,12 @@ def _reconciliation(
     )
 
 
-def _proposed(table: list[reconciliations.Row], lines: list[dict[str, Any]]) -> Typed:
+def _proposed(table: list[reconciliations.Row], lines: list[dict[str, Any]], language: str) -> Typed:
     """What the form begins with: what was written last, else the points on which both readers agree."""
-    found: Typed = {line["criterion"]: (_plain(Decimal(line["points"])), line["argument"]) for line in lines}
+    found: Typed = {line["criterion"]: (_plain(Decimal(line["points"]), language), line["argument"]) for line in lines}
     for row in table:
         if row.first and row.second and row.difference == 0:
-            found.setdefault(row.criterion.name, (_plain(row.first.points), ""))
+            found.setdefault(row.criterion.name, (_plain(row.first.points, language), ""))
     return found
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import assignments, calls, checklists, dossiers, progress, reconciliations, scores, signoffs
+from app.domain import agenda, assignments, calls, checklists, dossiers, progress, reconciliations, scores, signoffs
 from app.domain.access import Actor
 from app.models import Submission, Version
 from app.web import pages
@@ -34,6 +34,7 @@ def _work(request: Request, db: Db, actor: Actor, submission: Submission, versio
         questions=questions,
         state=progress.of(db, submission),
         live=assignments.live(db, submission),
+        next_step=agenda.next_step(db, actor, submission, version),
         criteria=questions.review.criteria_for(version.kind),
         handed_in=scores.handed_in(db, submission),
         said={verdict: said.count(verdict) for verdict in checklists.VERDICTS},

@@ -40,6 +40,33 @@ def test_every_column_that_refers_to_a_person_is_exported_or_listed_with_a_reaso
     assert walked - told == set()
 
 
+def test_every_row_that_hangs_on_a_seat_is_exported_with_whose_seat_it_is() -> None:
+    by_seat = {
+        (table.name, column.name)
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if any(key.column.table.name == "assignment" for key in column.foreign_keys)
+    }
+    assert by_seat == set(personal.THROUGH)
+
+
+def test_a_reader_gets_what_they_wrote_and_stated_and_nothing_of_the_other(db: Session, signer: Signer) -> None:
+    case, _ = make.submission(db, sent=True, signer=signer)
+    make.close(db, case.call)
+    _, first, second = make.readers(db, case)
+    make.hand_in(db, first, case, "Mine alone.")
+    make.hand_in(db, second, case, "The other's alone.", money="2")
+    make.reconcile(db, first, second, case)
+    assert first.person_id
+    said = json.loads(json.dumps(personal.export(db, first, first.person_id)))["rows"]
+    assert {row["argument"] for row in said["score.assignment_id"]} == {"Mine alone."}
+    assert {row["points"] for row in said["score.assignment_id"]} == {"4.00", "7.50", "3.00"}
+    assert len(said["hand_in.assignment_id"]) == 1
+    assert said["reconciliation.written_by"][0]["lines"][0]["argument"] == "We agree."
+    assert {"assignment.person_id", "conflict.person_id"} <= set(said)
+    assert "The other's alone." not in json.dumps(said)
+
+
 def test_every_column_with_the_name_of_an_address_is_known() -> None:
     named = {
         (table.name, column.name)

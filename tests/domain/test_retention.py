@@ -17,9 +17,12 @@ from starlette.testclient import TestClient
 from app.deps import Portal
 from app.domain import (
     access,
+    calls,
+    checklists,
     disclosures,
     dossiers,
     entries,
+    notes,
     proofs,
     retention,
     seals,
@@ -38,6 +41,7 @@ from app.infra.signing import Signer
 from app.models import (
     Attachment,
     Attempt,
+    Base,
     Call,
     Certificate,
     Destruction,
@@ -75,6 +79,16 @@ def long_ago(db: Session, call: Call, seconds: float = 2 * YEAR) -> None:
             "attempt": ("at",),
             "withdrawal": ("withdrawn_at",),
             "call": ("opens_at", "closes_at", "sealed_at"),
+            "conflict": ("stated_at",),
+            "assignment": ("assigned_at",),
+            "verdict": ("given_at",),
+            "score": ("saved_at",),
+            "hand_in": ("handed_in_at",),
+            "reconciliation": ("written_at", "agreed_at"),
+            "recommendation": ("written_at",),
+            "sign_off": ("signed_at",),
+            "note": ("written_at",),
+            "tag": ("added_at",),
         }.items():
             db.execute(text(f"alter table {table} disable trigger user"))
             for column in columns:
@@ -215,6 +229,78 @@ def test_what_was_destroyed_is_said_to_be_so_and_left_out_of_lists(
     assert client.get(here).status_code == 200
 
 
+def records(db: Session) -> dict[str, int]:
+    """How many rows there are of each sort that readers write, those that are none left out."""
+    found = {
+        table.name: db.scalar(select(func.count()).select_from(table)) or 0 for table in Base.metadata.sorted_tables
+    }
+    return {name: found[name] for name in sorted(READERS) if found[name]}
+
+
+READERS = {
+    *("assignment", "verdict", "score", "hand_in", "reconciliation", "recommendation", "sign_off", "note", "mention"),
+    *("tag", "progress", "conflict"),
+}
+
+
+def test_what_readers_wrote_has_a_term_and_goes_by_itself_but_a_conflict_stays_while_there_is_something_to_hide(
+    db: Session, two: tuple[Actor, Actor], sealed: Four, signer: Signer
+) -> None:
+    call, case, gone, _ = sealed
+    assert {t.name for t in Base.metadata.sorted_tables} >= READERS
+    coordinator, first, second = make.readers(db, case)
+    submission, version = dossiers.load(db, first, case.reference)
+    questions = calls.questions(call)
+    line = questions.review.lines_for(case.kind)[0].name
+    checklists.say(db, first, submission, version, questions, line, "no", "It is not so.")
+    make.sign_off(db, first, second, case)
+    notes.write(db, first, case, "Look at page three.", [str(second.person_id)], make.ISSUER)
+    notes.tag(db, first, case, "grid")
+    make.state_conflict(db, make.person(db, "re@rvo.example", staff="reviewer"), case)
+    make.free(db, coordinator, gone)
+    before = records(db)
+    assert (set(before), before["conflict"]) == (READERS, 5)
+    assert stays(db, call, "reviews") == {"term": 1}  # a statement about what can be read has no term of its own
+    assert refused(db, lambda: retention.propose(db, two[0], call, "reviews")) is TermRuns
+    long_ago(db, call, 300 * 86400)  # nine months are over, a year is not
+    assert (goes(db, call)["reviews"], stays(db, call, "submissions")) == (1, {"term": 1})
+    made = destroyed(db, two, call, "reviews", signer)
+    assert records(db) == {"conflict": 5}
+    said = {name: number for name, number in before.items() if name not in ("conflict", "mention", "progress")}
+    assert made.body["destroyed"]["dossiers"] == [{"reference": case.reference, "files": [], "records": said}]
+    assert proofs.verify(statements.document(made.body, made.jws), signer.jwks()).outcome == "valid"
+    assert make.version_of(db, case).answers != {}
+    with pytest.raises(NotFound):
+        dossiers.load(db, make.person(db, "re@rvo.example"), case.reference)
+    assert refused(db, lambda: retention.propose(db, two[0], call, "reviews")) is TermRuns
+    long_ago(db, call)
+    for sort in ("submissions", "withdrawn"):
+        destroyed(db, two, call, sort, signer)
+    assert goes(db, call)["reviews"] == 2
+    destroyed(db, two, call, "reviews", signer)
+    assert records(db) == {}
+
+
+def test_what_was_written_after_the_proposal_stays_and_so_does_a_dossier_that_somebody_asked_to_see(
+    db: Session, two: tuple[Actor, Actor], sealed: Four, signer: Signer
+) -> None:
+    call, case = sealed[:2]
+    _, first, second = make.readers(db, case)
+    make.sign_off(db, first, second, case)
+    long_ago(db, call, 300 * 86400)
+    request = disclosures.start(db, two[0], call, "Who?", date(2026, 1, 5))
+    disclosures.add(db, two[0], request, [case.reference])
+    db.flush()
+    assert stays(db, call, "reviews") == {"disclosure": 1}
+    disclosures.close(db, two[0], request, "Withdrawn by who asked.")
+    db.flush()
+    proposed = retention.propose(db, two[0], call, "reviews")
+    notes.write(db, first, case, "One thing more.", [], make.ISSUER)
+    db.flush()
+    assert refused(db, lambda: retention.confirm(db, two[1], call, proposed.id, signer, "x")) is TermRuns
+    assert records(db)["note"] == 1
+
+
 def test_two_people_destroy_and_the_database_asks_who_they_are(
     db: Session, two: tuple[Actor, Actor], sealed: Four, signer: Signer
 ) -> None:
@@ -316,6 +402,11 @@ def test_every_table_that_names_a_file_is_asked_before_it_goes() -> None:
         "delete from message",
         "delete from sign_in",
         "delete from judgement",
+        "delete from score",
+        "delete from sign_off",
+        "delete from conflict",
+        "delete from note",
+        "select destroy_reviews(array(select id from submission))",
         "update withdrawal set reason = ''",
         "update destruction set confirmed_by = proposed_by, confirmed_at = now()",
         "update destruction set destroyed = '{}'",

@@ -113,6 +113,7 @@ def test_dossiers_go_together_and_come_back_with_a_reason(chromium: Browser, aft
         boxes.nth(place).check()
     desk.get_by_role("button", name="Look at what would happen").click()
     look_in_both(desk, "release-chosen")
+    desk.locator("summary", has_text="Take back from EuroHPC").click()
     desk.get_by_label("Reason for taking back").fill("A mark was missed.")
     desk.get_by_role("button", name="Take 2 dossiers back").click()
     expect(desk.get_by_role("heading", name="2 dossiers will go")).to_be_visible()
