@@ -25,7 +25,7 @@ from tests import make, paper
 
 SignIn = Callable[..., str]
 FILES = {path.stem: path for path in [*sorted(place("calls").glob("*.yaml")), make.HERE / "invented.yaml"]}
-INVENTED = {
+INVENTED: dict[str, dict[str, Any]] = {
     "tower": {
         "tower_name": "Long John", "keeper_email": "lead@firm.example", "built_on": "1561-08-01", "strikes_at": "16:45", "tuning": "mean",
     },
