@@ -23,6 +23,7 @@ from app.domain import (
     attachments,
     attempts,
     balancing,
+    budgets,
     callfile,
     calls,
     clarifications,
@@ -41,12 +42,14 @@ from app.domain import (
     seals,
     signoffs,
     submissions,
+    support,
     versions,
     webhooks,
     withdrawals,
 )
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallClosed
+from app.domain.undertakings import Wish
 from app.infra import pdf, times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
@@ -62,6 +65,7 @@ from app.models import (
     Release,
     Seal,
     Submission,
+    SupportLetter,
     Version,
     Webhook,
 )
@@ -376,6 +380,16 @@ def state_conflict(db: Session, actor: Actor, case: Submission) -> None:
 def free(db: Session, actor: Actor, case: Submission) -> None:
     """The actor, staff, states that they have no interest in the dossier, so that it opens to them."""
     conflicts.state(db, actor, case, "none", "")
+
+
+def letter(db: Session, files: FileStore, state: Actor, case: Submission, sort: str = "commitment") -> SupportLetter:
+    """A letter with its document that a member state gives to a consortium."""
+    at = budgets.workspace(
+        db, state, case.call.code, str(next(m.state_code for m in state.memberships if m.state_code))
+    )
+    file = vars(taken(db, files))
+    wish = Wish(sort, Decimal("5.00"), "1", "national", "none", "", "M. Inister", "Minister", date(2027, 5, 2), (file,))
+    return support.begin(db, state, at, case, secrets.token_hex(8), wish, True, ISSUER)
 
 
 def asked(db: Session, case: Submission, days: int = 7, words: str = "Which address is right?") -> Clarification:

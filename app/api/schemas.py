@@ -160,6 +160,38 @@ class Warning(Strict):
     reason: str = Field(description="What the submitter says to it.")
 
 
+class LetterFile(Strict):
+    """A document of a letter."""
+
+    name: str
+    media_type: str = Field(examples=["application/pdf"])
+    size: int = Field(ge=0, description="Bytes.")
+    sha256: Sha256
+    url: str = Field(description="Where its bytes are; needs the scope `attachments:read`.")
+
+
+class SupportLetter(Strict):
+    """A letter that a member state gave to the consortium before the cutoff and did not withdraw."""
+
+    state: str = Field(description="The member state.", examples=["NL"])
+    authority: str
+    number: int = Field(ge=1, description="Its number among the letters of the state in the call.")
+    version: int = Field(ge=1, description="The version that was given last.")
+    sort: str = Field(examples=["commitment"])
+    is_commitment: bool = Field(description="Whether it commits the state; any other letter promises nothing in law.")
+    amount: str | None = Field(description="EUR, two decimals.", examples=["60000000.00"])
+    phase: str | None
+    source: str | None = Field(examples=["national"])
+    status: str | None = Field(description="Of the source.", examples=["reserved"])
+    condition: str
+    signatory: str
+    signatory_role: str
+    dated_on: str | None = Field(examples=["2027-05-02"])
+    given_at: Instant
+    sha256: Sha256 = Field(description="The digest of what it says, as the state and the consortium see it.")
+    files: list[LetterFile]
+
+
 class Signed(Strict):
     """The receipt handed out when the version was accepted."""
 
@@ -193,6 +225,7 @@ class Submission(Strict):
     files: list[File]
     warnings: list[Warning]
     facts: dict[str, Any] = Field(description="What the call computes from the answers, such as totals.")
+    support_letters: list[SupportLetter] = Field(description="In order of arrival.")
     receipt: Signed
 
 

@@ -16,7 +16,7 @@ from app.api import described, feed, oauth, problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals
+from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals, support
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.domain.feed import CursorInvalid
@@ -163,7 +163,8 @@ def _submission(request: Request, ref: str, number: int | None, actor: Actor, db
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     questions = calls.questions_of(db, version.definition_digest)
-    return JSONResponse(dossiers.document(questions, submission, version, last), headers=headers)
+    letters = support.to_consortium(db, submission)
+    return JSONResponse(dossiers.document(questions, submission, version, last, letters), headers=headers)
 
 
 @router.get(

@@ -4,9 +4,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, exists, func, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONPATH
 
-from app.models import Call, Conflict, Entry, Release, Submission, Version, Withdrawal
+from app.domain.pledges import Pledges
+from app.models import Call, Conflict, Entry, Organisation, Release, Submission, Version, Withdrawal
 
 STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
 EDITORS = frozenset({"owner", "editor"})
@@ -156,6 +158,24 @@ def has_conflict(actor: Actor) -> ColumnElement[bool]:
 def may_know(actor: Actor, submission_id: Any) -> ColumnElement[bool]:
     """Whether a line that tells of a submission, or of none, tells of nothing that the actor has a conflict about."""
     return or_(submission_id.is_(None), submission_id.not_in(_stated(actor, "conflict")))
+
+
+def named_to_state(call: Call, pledges: Pledges, state: str) -> Select[Submission, Version]:
+    """The cases of a call that name a member state, where their standing version consents to that state's seeing them.
+
+    For name and title alone, before the seal and after it: the content is for whom `dossiers` opens it.
+    """
+    path = " || ".join(f"exists($.{'.'.join(name.split('.'))} ? (@ == $s))" for name in pledges.names)
+    names_it = func.jsonb_path_match(Version.answers, cast(path, JSONPATH), func.jsonb_build_object("s", state))
+    is_own = Organisation.country == state
+    consented = case((is_own, Version.answers[pledges.own]), else_=Version.answers[pledges.others]) == func.to_jsonb(
+        True
+    )
+    return (
+        standing_versions()
+        .join(Organisation, Organisation.id == Submission.organisation_id)
+        .where(Submission.call_id == call.id, Submission.kind.in_(pledges.for_), ~is_withdrawn, consented, names_it)
+    )
 
 
 def exceptional_versions(actor: Actor) -> Select[Submission, Version]:

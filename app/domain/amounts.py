@@ -77,7 +77,7 @@ def show_number(value: Any, question: Any, language: str) -> str:
     return _marked(f"{whole}.{fraction}" if fraction else whole, language)
 
 
-def show_money(value: Any, question: Asks, language: str) -> str:
+def show_money(value: Any, question: Any, language: str) -> str:
     return f"€\u00a0{_marked(f'{_rounded(Decimal(value), CENTS):,.2f}', language)}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import audit, clarifications, conflicts, dossiers, exports, references
+from app.domain import audit, calls, clarifications, conflicts, dossiers, exports, references, support
 from app.domain.access import Actor
 from app.domain.errors import ConflictNotStated, Refused
 from app.infra.files import FileStore
@@ -39,7 +39,7 @@ class Bundle:
 
 
 def of_dossier(db: Session, submission: Submission, version: Version) -> Bundle:
-    """The files of a version, and those given with answers after closing, in a folder of their own."""
+    """The files of a version, of letters that stand, and those given with answers after closing, in folders of their own."""
     found = [_line(name, file) for name, file in exports.file_names(submission, version)]
     for clarification in clarifications.of_submission(db, submission):
         taken = {line["name"] for line in found}
@@ -50,6 +50,11 @@ def of_dossier(db: Session, submission: Submission, version: Version) -> Bundle:
                 name = f"{folder}{file['sha256'][:8]}-{file['name']}"
             taken.add(name)
             found.append(_line(name, file))
+    letters = support.exported(
+        calls.questions(submission.call).support, submission, support.to_consortium(db, submission)
+    )
+    given = exports.letter_files({"reference": submission.reference, "support_letters": letters})
+    found += [_line(name, file) for name, file in given]
     return Bundle(sorted(found, key=lambda line: str(line["name"])))
 
 

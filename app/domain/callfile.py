@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from app.domain import calibration, clauses, definitions, grammar, kinds
+from app.domain import almanac, calibration, clauses, definitions, grammar, kinds, pledges
 from app.domain.grammar import Found, Marked
 from app.domain.questionnaire import Question, Questionnaire
 
@@ -18,7 +18,7 @@ CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]
 RELEASES = ("at_seal", "by_coordinator")  # how dossiers reach EuroHPC
 RESERVED = frozenset(
     {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"}
-    | {"clarifications", "disclosures"}
+    | {"clarifications", "disclosures", "letters", "interests"}
 )
 
 
@@ -117,6 +117,8 @@ def _problems(body: Any) -> Found:
             built.disclosure, built.retention, {step.name for step in built.steps}, built.has
         )[name]:
             yield body[name].line, wrong
+    for wrong in pledges.problems(built.support, set(built.respondents), set(almanac.NAMES), built.reaches):
+        yield body["support"].line, wrong
 
 
 def _names(body: Marked) -> Found:

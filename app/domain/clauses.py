@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NAME = "_name"  # stands for title, organisation and members among the sections of a dossier; no step is called so
-SORTS = ("drafts", "submissions", "reviews", "withdrawn", "attempts", "mails", "sign_ins")
+SORTS = ("drafts", "submissions", "reviews", "withdrawn", "attempts", "mails", "sign_ins", "support")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import rfc8785
 
-from app.domain import clauses, kinds, parts, yardsticks
+from app.domain import clauses, kinds, parts, pledges, yardsticks
 from app.domain.questionnaire import Option, Question, Questionnaire, RegisterColumn, Respondent, Rule, Step
 
 DEFAULT_LENGTH = {"text": 200, "long_text": 3000}
@@ -44,6 +44,7 @@ def build(body: dict[str, Any], name: str | None = None) -> Questionnaire:
         topics=tuple(Option(o["value"], o["label"]) for o in body.get("clarifications", [])),
         disclosure=clauses.disclosure(body.get("disclosure", {})),
         retention=dict(body.get("retention", {})),
+        support=pledges.build(body.get("support", {})),
     )
 
 

@@ -1,18 +1,18 @@
 """What staff and export clients read: a submission as a document by the headings of Art. 12b(19), each read on record."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, audit, clarifications, conflicts, references
+from app.domain import access, audit, clarifications, conflicts, references, support
 from app.domain.access import Actor
 from app.domain.denials import ContentDestroyed
 from app.domain.errors import CallNotClosed, NotFound
 from app.domain.questionnaire import Questionnaire, Step
 from app.infra import times
-from app.models import Call, Submission, Version
+from app.models import Call, Submission, SupportLetter, Version
 
 FORMAT = "eoi-export/1"
 HEADINGS = ("envelope", "technical", "impact", "financial")
@@ -65,7 +65,7 @@ def _refuse_early(db: Session, actor: Actor, reference: str | None) -> None:
 
 
 def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Submission, dict[str, Any]]:
-    """A file of a dossier by its digest, if one of its versions holds it or, for staff, an answer given after closing.
+    """A file of a dossier by its digest, if one of its versions holds it, a letter, or, for staff, an answer given after closing.
 
     Its reading is put on record.
     """
@@ -76,6 +76,7 @@ def file_of(db: Session, actor: Actor, reference: str, sha256: str) -> tuple[Sub
                 audit.record(db, actor, "attachment.read", submission, sha256=sha256)
                 return submission, file
     given = clarifications.file_of(db, submission, sha256) if actor.is_staff() else None
+    given = given or support.file_of(support.to_consortium(db, submission), sha256, is_standing=not actor.is_staff())
     if given is None:
         raise NotFound
     audit.record(db, actor, "attachment.read", submission, sha256=sha256)
@@ -138,7 +139,9 @@ def warnings(questions: Questionnaire, version: Version) -> list[dict[str, Any]]
     return found
 
 
-def document(questions: Questionnaire, submission: Submission, version: Version, last: int) -> dict[str, Any]:
+def document(
+    questions: Questionnaire, submission: Submission, version: Version, last: int, letters: Sequence[SupportLetter] = ()
+) -> dict[str, Any]:
     """The dossier as machines get it, grouped by the call's headings. `last` is the number of the standing version."""
     marked = marked_steps(questions, version)
     return {
@@ -159,6 +162,7 @@ def document(questions: Questionnaire, submission: Submission, version: Version,
         "files": [_file(questions, submission, file, marked) for file in version.files],
         "warnings": warnings(questions, version),
         "facts": version.facts,
+        "support_letters": support.exported(questions.support, submission, letters),
         "receipt": {"jws": version.receipt.jws},
     }
 

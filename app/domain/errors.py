@@ -4,9 +4,10 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from app.domain import denials, objections
+from app.domain import denials, objections, reservations
 from app.domain.objections import ConflictNotStated as ConflictNotStated
 from app.domain.refused import Refused as Refused
+from app.domain.reservations import LetterChanged as LetterChanged
 from app.infra.i18n import N_
 
 
@@ -241,6 +242,8 @@ SQLSTATES: dict[str, type[Refused]] = {
     **objections.SQLSTATES,
     "P0C34": Forbidden,
     **denials.SQLSTATES,
+    **reservations.SQLSTATES,
+    **dict.fromkeys(reservations.NOT_THEIRS, Forbidden),
 }
 
 
@@ -270,7 +273,8 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "tag_is_a_short_word": Invalid,
     "points_are_in_range": Invalid,
     **objections.CONSTRAINTS,
-    **dict.fromkeys(denials.WITHOUT_REASON, ReasonMissing),
+    **reservations.CONSTRAINTS,
+    **dict.fromkeys((*denials.WITHOUT_REASON, *reservations.WITHOUT_REASON), ReasonMissing),
     **dict.fromkeys(denials.BY_ONE_PERSON, NeedsSecondPerson),
     **dict.fromkeys(denials.PENDING, ProposalPending),
 }

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import audit, calls, dossiers, proofs, register, spreadsheets
+from app.domain import audit, calls, dossiers, proofs, register, spreadsheets, support
 from app.domain.access import SYSTEM, Actor
 from app.infra import times
 from app.infra.files import FileStore
@@ -25,8 +25,10 @@ def rows(db: Session, actor: Actor, call: Call) -> Iterator[tuple[Submission, Ve
     dossiers.require_closed(db, call)
     questions = calls.questions(call)
     for batch in dossiers.batches(db, actor, call):
+        letters = support.among(db, [submission for submission, _ in batch]) if questions.support.letters else {}
         for submission, version in batch:
-            yield submission, version, dossiers.document(questions, submission, version, version.number)
+            given = letters.get(submission.id, [])
+            yield submission, version, dossiers.document(questions, submission, version, version.number, given)
 
 
 def ndjson(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
@@ -76,12 +78,20 @@ def file_names(submission: Submission, version: Version) -> Iterator[tuple[str, 
         yield name, file
 
 
+def letter_files(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A name for each file of the letters in a document: REF/letters/STATE-number/digest__name."""
+    for letter in document["support_letters"]:
+        folder = f"{document['reference']}/letters/{letter['state']}-{letter['number']}"
+        for file in letter["files"]:
+            yield f"{folder}/{file['sha256'][:8]}__{file['name']}", file
+
+
 def write_zip(db: Session, files: FileStore, actor: Actor, call: Call, out: Any) -> None:
     """Every submission and every file, with a manifest of names and digests."""
     manifest: list[dict[str, Any]] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
-        for submission, version, _ in rows(db, actor, call):
-            for name, file in file_names(submission, version):
+        for submission, version, document in rows(db, actor, call):
+            for name, file in (*file_names(submission, version), *letter_files(document)):
                 with files.open(file["sha256"]) as source, package.open(name, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target)
                 manifest.append({"name": name, "sha256": file["sha256"], "size": file["size"]})

@@ -138,6 +138,7 @@ DETAILS = {
     "url": N_("address"),
     "version": N_("version"),
     "seat": N_("seat"),
+    "source": N_("source"),
     "line": N_("line"),
     "criteria": N_("criteria"),
     "mentions": N_("mentions"),
@@ -217,6 +218,7 @@ REFUSALS = {
     "unavailable": N_("the database could not be reached"),
     "withheld_content_found": N_("something withheld stood in a redacted dossier"),
     "words_missing": N_("nothing was said"),
+    **wordbook.REFUSALS,
 }
 PURPOSES = {
     "deadline": N_("deadline changed"),
@@ -239,6 +241,7 @@ PURPOSES = {
     "assignment": N_("dossier to read"),
     "mention": N_("mention in a note"),
     "review": N_("scores or sign-off changed"),
+    **wordbook.PURPOSES,
 }
 LEVELS = {
     "none": N_("no conflict"),

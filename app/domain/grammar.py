@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain import clauses, kinds, rules
+from app.domain import clauses, kinds, pledges, rules
 from app.infra.i18n import LANGUAGES
 
 Found = Iterator[tuple[int, str]]
@@ -20,6 +20,7 @@ TOP = {
     "review": dict,
     "disclosure": dict,
     "retention": dict,
+    "support": dict,
 }  # fmt: skip
 STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
 QUESTION = {
@@ -98,6 +99,7 @@ OPTIONAL = frozenset(
         "retention",
         *DISCLOSURE,
         *RETENTION,
+        *("support", *pledges.OPTIONAL),
         *(
             "facet",
             "ranges",
@@ -207,6 +209,8 @@ def _inner_shapes(body: Marked) -> Found:
     for name, wanted in (("disclosure", DISCLOSURE), ("retention", RETENTION)):
         if name in body:
             yield from _shape(body[name], wanted, f"`{name}`")
+    for part, keys, what in pledges.shapes(body.get("support"), TEXT):
+        yield from _shape(part, keys, what)
     for answer, opened in _inside_of(body.get("disclosure"), "opens", dict).items():
         if not isinstance(opened, list) or not _are(opened, str):
             yield body["disclosure"].line, f"What '{answer}' opens is a list of names."

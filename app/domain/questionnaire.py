@@ -8,6 +8,7 @@ from typing import Any
 from app.domain import amounts, kinds, rules
 from app.domain.clauses import Disclosure
 from app.domain.parts import Parts
+from app.domain.pledges import Pledges
 from app.domain.yardsticks import Yardsticks
 
 Text = dict[str, str]
@@ -150,6 +151,7 @@ class Questionnaire:
     topics: tuple[Option, ...]
     disclosure: Disclosure
     retention: dict[str, int]
+    support: Pledges
 
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""
@@ -176,6 +178,11 @@ class Questionnaire:
     def has(self, name: str) -> bool:
         """Whether there is a top-level question of this name."""
         return name in self._places
+
+    def reaches(self, path: str) -> bool:
+        """Whether there is a question of this name, or one inside a list as `list.name`."""
+        whole, _, part = path.partition(".")
+        return self.has(whole) and (not part or any(q.name == part for q in self.question(whole).questions))
 
     def question(self, name: str) -> Question:
         """A top-level question."""

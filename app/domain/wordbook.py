@@ -3,6 +3,11 @@
 from app.infra.i18n import N_
 
 EVENTS = {
+    "budget.written": N_("wrote down a budget"),
+    "letter.drafted": N_("drafted a letter"),
+    "letter.given": N_("gave a letter"),
+    "letter.withdrawn": N_("withdrew a letter"),
+    "state.dossiers_listed": N_("listed the submissions that name a member state"),
     "destruction.confirmed": N_("destroyed data beyond their term"),
     "destruction.dropped": N_("dropped a proposed destruction"),
     "destruction.proposed": N_("proposed to destroy data beyond their term"),
@@ -21,6 +26,13 @@ EVENTS = {
     "disclosure.view_given": N_("gave the submitter's view on disclosure"),
     "identifiers.looked_up": N_("had identifiers looked up"),
 }
+REFUSALS = {
+    "case_withdrawn": N_("the consortium had withdrawn"),
+    "interest_answered": N_("the interest was answered or withdrawn already"),
+    "letter_changed": N_("a colleague had changed the letter meanwhile"),
+    "letter_withdrawn": N_("the letter was withdrawn"),
+}
+PURPOSES = {"letter": N_("letter of a member state"), "interest": N_("interest of an organisation")}
 PROGRESS = {
     "to_assign": N_("to assign"),
     "assigned": N_("assigned"),
@@ -78,6 +90,7 @@ CLASSES = {
     "attempts": N_("attempts to submit that were refused"),
     "mails": N_("mails"),
     "sign_ins": N_("sign-ins"),
+    "support": N_("letters of member states, their budgets, and interest of others"),
 }
 KEPT = {
     "term": N_("the term has not passed"),

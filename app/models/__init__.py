@@ -34,6 +34,7 @@ from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.retention import Certificate, Destruction, Lookup
 from app.models.reviews import Conclusion, Conflict, Release
 from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
+from app.models.support import Budget, InterestLink, LetterVersion, SupportLetter
 
 __all__ = [
     "AccessToken",
@@ -44,6 +45,7 @@ __all__ = [
     "Attachment",
     "Attempt",
     "Base",
+    "Budget",
     "Call",
     "Certificate",
     "Clarification",
@@ -71,9 +73,11 @@ __all__ = [
     "Head",
     "Hearing",
     "HearingAnswer",
+    "InterestLink",
     "Judgement",
     "KeyUse",
     "Leaf",
+    "LetterVersion",
     "Listing",
     "Lookup",
     "Membership",
@@ -97,6 +101,7 @@ __all__ = [
     "SignInLink",
     "SignOff",
     "Submission",
+    "SupportLetter",
     "Tag",
     "Throttle",
     "Ticket",

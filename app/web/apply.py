@@ -23,6 +23,7 @@ from app.domain import (
     reading,
     releases,
     submissions,
+    support,
     versions,
     withdrawals,
 )
@@ -117,6 +118,7 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         progress=releases.progress(db, [case]).get(case.id),
         asked=clarifications.with_states(db, case),
         views=hearings.of_submission(db, case),
+        letters=support.to_consortium(db, case) if case.kind in questions.support.for_ else [],
     )
 
 

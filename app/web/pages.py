@@ -25,7 +25,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.deps import ActorDep
-from app.domain import audit, calls, glossary
+from app.domain import amounts, audit, calls, glossary
 from app.domain.access import ANONYMOUS
 from app.domain.errors import ConflictNotStated, CrossSite, Invalid, Refused
 from app.infra import i18n, times
@@ -69,6 +69,7 @@ def _environment(language: str) -> Environment:
         "size": partial(_size, language),
         "remaining": partial(_remaining, language),
         "integer": partial(format_decimal, locale=language),
+        "euros": lambda amount: amounts.show_money(amount, None, language),
         "percent": partial(format_percent, format="#,##0.00 %", locale=language),
     }
     return environment

@@ -15,6 +15,7 @@ from app.domain import (
     lookups,
     prints,
     releases,
+    support,
     traits,
     withdrawals,
 )
@@ -59,6 +60,7 @@ def dossier(
         became=releases.row_of(db, actor, submission),
         shared=traits.shared(db, actor, submission.id),
         entities=lookups.of_version(db, questions, shown),
+        letters=support.to_consortium(db, submission),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
 

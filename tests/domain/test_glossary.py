@@ -84,7 +84,7 @@ def test_every_refusal_of_a_page_has_words() -> None:
         kind.code
         for kind in refusals(Refused)
         if kind.__module__
-        in ("app.domain.refused", "app.domain.errors", "app.domain.objections", "app.domain.denials", "app.main")
+        in ("app.main", *(f"app.domain.{n}" for n in ("refused", "errors", "objections", "denials", "reservations")))
     }
     assert codes | {attempts.ACCEPTED, attempts.AGAIN} == set(glossary.REFUSALS)
 

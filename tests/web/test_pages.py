@@ -46,6 +46,8 @@ FIELDS = [
     "revision", "action", "key", "reason", "reason:capex_usual", "choice", "copy", "language", "next",
     "query", "is_shared", "topic", "due-day", "due-month", "due-year", "ref", "all", "files",
     "line", "verdict", "seat", "person", "due_on", "batch", "tag", "text", "value", "seen", "reads", "before",
+    "phase", "source", "status", "amount", "condition", "signatory", "signatory_role", "dated_on-day", "dated_on-month",
+    "dated_on-year", "document", "keep",
     "points-quality", "points-impact", "points-money", "argument-quality", "argument-impact", "argument-money",
     "kind", "networks", "days", "public_key", "replaces", "url", "event",
     "words", "page", "submission", "answer", "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
@@ -158,7 +160,22 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["query"] = ["kind=FC&sort=title&order=asc", "search=delta"]
     found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
+    found["state"], found["sort"] = ["NL", *found["state"]], ["support", "commitment", *found["sort"]]
+    found |= _letters(
+        db, portal, open_case=next(s for s in db.scalars(select(Submission)) if s.reference == found["ref"][0])
+    )
     return found
+
+
+def _letters(db: Session, portal: Portal, open_case: Submission) -> World:
+    """A letter of a member state, for which the administrator acts too, with its file."""
+    _, ministry = make.organisation(db, make.person(db), "Ministry", state=True)
+    make.letter(db, portal.files, ministry, open_case)
+    return {
+        "phase": ["1"], "source": ["national"], "status": ["none"], "amount": ["5"],
+        "signatory": ["M"], "signatory_role": ["m"], "dated_on-day": ["1"], "dated_on-month": ["2"],
+        "dated_on-year": ["2027"], "keep": [make.sha256(make.document())],
+    }  # fmt: skip
 
 
 def _views(db: Session, codes: list[str]) -> list[str]:

@@ -1,0 +1,162 @@
+"""A member state in a browser: two letters, one with a document, the budget, one taken back, and what comes too late."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Page, expect
+
+from app import demo
+from tests import make
+from tests.journeys.served import Served, serving
+from tests.journeys.test_after_closing import chromium, look_in_both
+from tests.journeys.test_walk import look, new_page, sign_in, switch
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+__all__ = ["chromium"]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The demonstration, with a second call that can be closed."""
+    with serving(tmp_path_factory.mktemp("state")) as started:
+        started.publish("late", "+1 hour")
+        yield started
+
+
+def start(page: Page, code: str, organisation: str | None = None) -> str:
+    """A draft in a call; its reference."""
+    if organisation:
+        page.goto("/account/organisations/new")
+        page.get_by_label("Name").first.fill(organisation)
+        page.locator("form[action^='/account/organisations'] button[type=submit]").click()
+        page.wait_for_url(re.compile("/account/organisations/[0-9a-f-]{36}"))
+    page.goto("/apply")
+    page.locator(f"input[name=choice][value^='{code}|'][value$='|FC']").check()
+    with page.expect_navigation():
+        page.locator("form[action='/apply'] button[type=submit]").click()
+    return page.url.rsplit("/", 1)[1]
+
+
+def write(page: Page, sort: str, amount: str, document: bytes | None = None) -> None:
+    """Fill in the form of a letter, by the names that it has in every language."""
+    page.locator(f"input[name=sort][value={sort}]").check()
+    page.locator("[name=amount]").fill(amount)
+    for name, value in (("phase", "1"), ("source", "national"), ("status", "reserved")):
+        page.locator(f"select[name={name}]").select_option(value)
+    for name, value in (
+        ("condition", "When parliament agrees."),
+        ("signatory", "M. Inister"),
+        ("signatory_role", "Minister"),
+        ("dated_on-day", "2"),
+        ("dated_on-month", "5"),
+        ("dated_on-year", "2027"),
+    ):
+        page.locator(f"[name='{name}']").fill(value)
+    if document is not None:
+        file = FilePayload(name="letter.pdf", mimeType="application/pdf", buffer=document)
+        page.locator("[name=document]").set_input_files(file)
+
+
+def give(page: Page) -> None:
+    with page.expect_navigation():
+        page.locator("button[name=action][value=give]").click()
+
+
+def test_a_state_gives_two_letters_and_takes_one_back(chromium: Browser, state: Served) -> None:
+    company, ministry = new_page(chromium, state), new_page(chromium, state)
+    sign_in(company, demo.COMPANY)
+    switch(company, "English")
+    reference = start(company, "aigf-eoi", "Delta Compute")
+    sign_in(ministry, demo.STATE)
+    switch(ministry, "English")
+    ministry.get_by_role("link", name="My member state").click()
+    look_in_both(ministry, "support-index")
+    ministry.goto("/support/aigf-eoi/NL")
+    look_in_both(ministry, "support-empty")
+    ministry.get_by_text("Say what there is in each source").click()
+    ministry.get_by_label("National budget, in euros").fill("50,000,000")
+    with ministry.expect_navigation():
+        ministry.get_by_role("button", name="Save: National budget").click()
+    expect(ministry.locator("#source-national")).to_contain_text("€\u00a050,000,000.00")
+    ministry.get_by_role("link", name="Write a letter").click()
+    ministry.get_by_label("Reference of the consortium").fill(reference.lower())
+    write(ministry, "commitment", "60,000,000")
+    give(ministry)
+    expect(ministry.get_by_role("link", name="this sort of letter needs it")).to_be_visible()
+    expect(ministry.get_by_label("Amount in euros")).to_have_value("60,000,000")
+    look(ministry, "support-lacking")
+    ministry.locator("[name=document]").set_input_files(
+        FilePayload(name="letter.pdf", mimeType="application/pdf", buffer=make.document())
+    )
+    give(ministry)
+    expect(ministry.get_by_text("Version 1 was given to the consortium.")).to_be_visible()
+    expect(ministry.get_by_text("With this, more is promised of this source than there is.")).to_be_visible()
+    look_in_both(ministry, "support-letter")
+
+    switch(ministry, "Nederlands")
+    ministry.goto("/support/aigf-eoi/NL/letters/new")
+    ministry.locator("[name=reference]").fill(reference)
+    write(ministry, "support", "1.000.000,50")
+    give(ministry)
+    expect(ministry.get_by_text("Er zijn geen rechten aan te ontlenen").first).to_be_visible()
+    ministry.goto("/support/aigf-eoi/NL")
+    expect(ministry.locator("#source-national")).to_contain_text("€\u00a061.000.000,50")
+    switch(ministry, "English")
+    look_in_both(ministry, "support-workspace")
+
+    company.goto(f"/apply/{reference}")
+    expect(company.get_by_text("€\u00a01,000,000.50")).to_be_visible()
+    expect(company.get_by_role("link", name="letter.pdf")).to_be_visible()
+    look_in_both(company, "tasks-letters")
+    company.get_by_role("link", name="Read the letters").click()
+    look_in_both(company, "letters-arrived")
+
+    ministry.goto("/support/aigf-eoi/NL/letters/1")
+    ministry.locator("summary", has_text="Withdraw this letter").click()
+    ministry.get_by_label("Reason for withdrawing").fill("The cabinet decided otherwise.")
+    with ministry.expect_navigation():
+        ministry.get_by_role("button", name="Withdraw this letter").click()
+    look_in_both(ministry, "support-withdrawn")
+    ministry.goto("/support/aigf-eoi/NL")
+    expect(ministry.locator("#source-national")).to_contain_text("€\u00a01,000,000.50")
+    expect(ministry.get_by_text("above the budget")).to_have_count(0)
+    company.reload()
+    expect(company.get_by_text("The cabinet decided otherwise.")).to_be_visible()
+    assert state.invariants() == 0
+
+
+def test_without_javascript_a_letter_that_comes_too_late_keeps_what_was_typed(chromium: Browser, state: Served) -> None:
+    company, ministry = (new_page(chromium, state, javascript=False, locale="nl") for _ in range(2))
+    sign_in_dutch(company, demo.COMPANY)
+    reference = start(
+        company, "late", None if company.locator("a[href^='/account/organisations/']").count() else "Late BV"
+    )
+    sign_in_dutch(ministry, demo.STATE)
+    ministry.goto("/support/late/NL/letters/new")
+    ministry.locator("[name=reference]").fill(reference)
+    write(ministry, "commitment", "1.000,00", make.document())
+    give(ministry)
+    expect(ministry.get_by_text("Versie 1 is aan het consortium gegeven.")).to_be_visible()
+    look(ministry, "nl-support-plain")
+    state.close("late")
+    write(ministry, "commitment", "2.000,00")
+    ministry.locator("[name=signatory]").fill("Te Laat")
+    give(ministry)
+    expect(ministry.get_by_text("De oproep is gesloten.", exact=False).first).to_be_visible()
+    expect(ministry.get_by_text("Te Laat").first).to_be_visible()
+    look(ministry, "nl-support-late")
+    ministry.goto("/support/late/NL/letters/1")
+    expect(ministry.get_by_text("€\u00a01.000,00")).to_be_visible()
+    expect(ministry.locator("button[value=give]")).to_have_count(0)
+    look(ministry, "nl-support-closed")
+
+
+def sign_in_dutch(page: Page, email: str) -> None:
+    page.goto("/account/sign-in")
+    with page.expect_navigation():
+        page.locator("button[name=language][value=en]").click()
+    sign_in(page, email)
+    with page.expect_navigation():
+        page.locator("button[name=language][value=nl]").click()
+    page.goto("/account")
