@@ -112,11 +112,9 @@ def _problems(body: Any) -> Found:
     yield from _rules(body, built)
     yield from _parts(body.get("parts", Marked()), built)
     yield from calibration.problems(body, built)
-    for name in ("disclosure", "retention"):
-        for wrong in clauses.problems(
-            built.disclosure, built.retention, {step.name for step in built.steps}, built.has
-        )[name]:
-            yield body[name].line, wrong
+    steps = {step.name for step in built.steps}
+    for name, found in clauses.problems(built.disclosure, built.retention, steps, built.has).items():
+        yield from ((body[name].line, wrong) for wrong in found)
     for wrong in pledges.problems(built.support, set(built.respondents), set(almanac.NAMES), built.reaches):
         yield body["support"].line, wrong
 

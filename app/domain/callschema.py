@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.domain import clauses, grammar, kinds, manual, yardsticks
+from app.domain import clauses, grammar, kinds, manual, pledges, yardsticks
 from app.infra.i18n import LANGUAGES
 
 DIALECT = "http://json-schema.org/draft-07/schema#"  # what editors of YAML understand
@@ -15,20 +15,22 @@ PARTS: dict[str, dict[str, Any]] = {
     "parts": grammar.PARTS, "entities": grammar.ENTITIES, "owners": grammar.OWNERS, "sites": grammar.SITES,
     "milestones": grammar.MILESTONES, "funding": grammar.FUNDING, "ceiling": grammar.CEILING, "spread": grammar.SPREAD,
     "review": grammar.REVIEW, "line": grammar.LINE, "criterion": grammar.CRITERION, "disclosure": grammar.DISCLOSURE,
-    "retention": grammar.RETENTION,
+    "retention": grammar.RETENTION, "support": pledges.SHAPE, "sharing": pledges.CONSENT,
+    "letter": pledges.LETTER | {"label": grammar.TEXT}, "source": pledges.SOURCE | {"label": grammar.TEXT},
 }  # fmt: skip
 # Which part the items of a list, or the values of a mapping, are.
 ITEMS = {
     "call.steps": "step", "call.rules": "rule", "call.register": "column", "call.clarifications": "option",
     "step.questions": "question", "question.questions": "question", "question.options": "option",
     "parts.spreads": "spread", "funding.ceilings": "ceiling", "review.checklist": "line", "review.criteria": "criterion",
-    "review.recommendations": "option", "disclosure.grounds": "option",
+    "review.recommendations": "option", "disclosure.grounds": "option", "support.letters": "letter", "support.phases": "option",
+    "support.sources": "source", "support.statuses": "option", "support.interests": "option",
 }  # fmt: skip
 VALUES = {"call.limits": "limit", "call.headings": "text"}
 WHOLE = {
     "call.parts": "parts", "call.review": "review", "call.disclosure": "disclosure", "call.retention": "retention",
     "parts.entities": "entities", "parts.sites": "sites", "parts.milestones": "milestones", "parts.funding": "funding",
-    "entities.owners": "owners",
+    "entities.owners": "owners", "call.support": "support", "support.consent": "sharing",
 }  # fmt: skip
 TEXTS: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
 # What the grammar leaves to later checks, said here so that an editor can offer it.
@@ -65,6 +67,8 @@ NARROWER: dict[str, dict[str, Any]] = {
     "line.part": {"enum": [*yardsticks.PARTS]},
     "criterion.weight": {"type": "string", "pattern": f"^{grammar.WEIGHT.pattern}$"},
     "disclosure.opens": {"type": "object", "additionalProperties": TEXTS},
+    "letter.needs": {"type": "array", "items": {"enum": [*pledges.MUST]}},
+    "support.a_day": {"type": "integer", "minimum": 1, "maximum": 1000},
     **{f"retention.{sort}": {"type": "integer", "minimum": 1, "maximum": 1200} for sort in clauses.SORTS},
     **{f"disclosure.{name}": {"type": "integer", "minimum": 1, "maximum": 366} for name in ("weeks", "longer", "view_days")},
 }  # fmt: skip

@@ -21,6 +21,7 @@ KEYS: dict[str, dict[str, str]] = {
         "review": "What reviewers work by.",
         "disclosure": "How requests under the open-government act are dealt with.",
         "retention": "How many months each sort of data stays.",
+        "support": "What member states may promise in it, who sees what names a state, and what others may offer.",
     },
     "respondent": {
         "title": "What this kind is called.",
@@ -188,10 +189,38 @@ KEYS: dict[str, dict[str, str]] = {
     "retention": {
         "drafts": "Months that drafts stay which were never submitted.",
         "submissions": "Months that submitted versions stay.",
+        "reviews": "Months that what readers wrote stays.",
         "withdrawn": "Months that withdrawn submissions stay.",
         "attempts": "Months that refused attempts stay.",
         "mails": "Months that sent mails stay.",
         "sign_ins": "Months that sign-ins stay.",
+        "support": "Months that letters and budgets of member states and offers of interest stay.",
+    },
+    "support": {
+        "for": "Kinds of respondent that letters and interest go to.",
+        "letters": "Sorts of letter that a member state can give; without any there is no workspace.",
+        "phases": "What a letter can be for.",
+        "sources": "Where the money comes from; a member state says what there is in each.",
+        "statuses": "How firm a source is.",
+        "names": "Questions that name member states, or `list.question`: those states may see name and title, with consent.",
+        "consent": "The questions by which the submitter consents to that.",
+        "interests": "What other organisations can offer.",
+        "a_day": "Offers that an organisation can make in a day; default 10.",
+    },
+    "sharing": {
+        "own": "A `yes_no`: shown to the member state of the submitter's own country.",
+        "others": "A `yes_no`: shown to the other member states that it names.",
+    },
+    "letter": {
+        "value": "What is stored.",
+        "label": "What is shown.",
+        "is_commitment": "Whether it promises something in law; default: no.",
+        "needs": "What it cannot be given without: `amount`, `phase`, `source`, `document`, `condition`.",
+    },
+    "source": {
+        "value": "What is stored.",
+        "label": "What is shown.",
+        "dates": "Reference data that bear on it, such as `rrf`: a later date of a letter is warned of.",
     },
 }
 

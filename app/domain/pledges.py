@@ -66,6 +66,9 @@ SHAPE = {
     "interests": list, "a_day": int,
 }  # fmt: skip
 CONSENT = {"own": str, "others": str}
+LETTER: dict[str, Any] = {"value": str, "label": dict, "is_commitment": bool, "needs": list}
+OPTION: dict[str, Any] = {"value": str, "label": dict}
+SOURCE: dict[str, Any] = OPTION | {"dates": str}
 OPTIONAL = (*SHAPE, *CONSENT, "is_commitment", "dates")
 
 
@@ -96,9 +99,8 @@ def shapes(body: Any, text: object) -> Iterator[tuple[Any, dict[str, Any], str]]
     if isinstance(body.get("consent"), dict):
         yield body["consent"], CONSENT, "`consent` of support"
     for part in (*CHOICES, "letters"):
+        keys = {"letters": LETTER, "sources": SOURCE}.get(part, OPTION) | {"label": text}
         given = body.get(part)
-        keys = {"value": str, "label": text, "dates": str} if part != "letters" else {
-            "value": str, "label": text, "is_commitment": bool, "needs": list}  # fmt: skip
         for one in given if isinstance(given, list) else ():
             yield one, keys, f"one of `{part}` of support"
 
