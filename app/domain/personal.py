@@ -49,6 +49,10 @@ LEFT_OUT = {
     ("disclosure_proposal", "sections"): "about a dossier, not about the person",
     ("disclosure_decision", "sections"): "about a dossier, not about the person",
     ("disclosure_set", "body"): "about dossiers, not about the person",
+    ("interest_link", "submission_id"): "whether a reference names anything is told to nobody but the consortium",
+    ("interest_link", "is_accepted"): "as above",
+    ("interest_link", "answered_by"): "as above",
+    ("interest_link", "answered_at"): "as above",
     ("lookup", "evidence"): "about an organisation, not about the person",
 }
 # Documents in which a person's address may stand without a key: they are searched, and told of as mentions.

@@ -19,6 +19,7 @@ from app.domain import (
     exemptions,
     findings,
     hearings,
+    interests,
     judgements,
     reading,
     releases,
@@ -119,6 +120,7 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         asked=clarifications.with_states(db, case),
         views=hearings.of_submission(db, case),
         letters=support.to_consortium(db, case) if case.kind in questions.support.for_ else [],
+        interests=interests.to_consortium(db, case) if case.kind in questions.support.for_ else [],
     )
 
 

@@ -12,6 +12,7 @@ from app.domain import (
     clarifications,
     deliveries,
     dossiers,
+    interests,
     lookups,
     prints,
     releases,
@@ -61,6 +62,7 @@ def dossier(
         shared=traits.shared(db, actor, submission.id),
         entities=lookups.of_version(db, questions, shown),
         letters=support.to_consortium(db, submission),
+        interests=interests.of_dossier(db, submission),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
 

@@ -30,12 +30,16 @@ def signed_in(chromium: Browser, state: Served) -> dict[str, Page]:
     for email, page in found.items():
         sign_in(page, email)
         switch(page, "English")
-    company = found[demo.COMPANY]
-    company.goto("/account/organisations/new")
-    company.locator("[name=name]").fill("Delta Compute")
-    with company.expect_navigation():
-        company.locator("form[action^='/account/organisations'] button[type=submit]").click()
+    describe(found[demo.COMPANY], "Delta Compute")
     return found
+
+
+def describe(page: Page, name: str) -> None:
+    """An organisation of one's own."""
+    page.goto("/account/organisations/new")
+    page.locator("[name=name]").fill(name)
+    with page.expect_navigation():
+        page.locator("form[action^='/account/organisations'] button[type=submit]").click()
 
 
 def plain(browser: Browser, served: Served, page: Page) -> Page:
@@ -140,6 +144,37 @@ def test_a_state_gives_two_letters_and_takes_one_back(signed_in: dict[str, Page]
     company.reload()
     expect(company.get_by_text("The cabinet decided otherwise.")).to_be_visible()
     assert state.invariants() == 0
+
+
+def test_an_offer_of_interest_is_accepted(chromium: Browser, signed_in: dict[str, Page], state: Served) -> None:
+    company, fund = signed_in[demo.COMPANY], new_page(chromium, state)
+    reference = start(company, "aigf-eoi")
+    sign_in(fund, "fund@demo.example")
+    switch(fund, "English")
+    describe(fund, "Fund NV")
+    fund.goto("/interests")
+    with fund.expect_navigation():
+        fund.get_by_role("button", name="Offer interest").click()
+    look_in_both(fund, "interests-lacking")
+    fund.goto("/interests")
+    fund.locator("[name=choice]").select_option(
+        fund.locator("[name=choice] option[value^='aigf-eoi|']").first.get_attribute("value")
+    )
+    fund.get_by_label("Reference of the consortium").fill(reference)
+    fund.get_by_label("What do you want to do?").select_option("invest")
+    fund.locator("textarea[name=words]").fill("We can bring EUR 5 million.")
+    with fund.expect_navigation():
+        fund.get_by_role("button", name="Offer interest").click()
+    expect(fund.get_by_text("Your offer was kept.")).to_be_visible()
+    look_in_both(fund, "interests-offered")
+    company.goto(f"/apply/{reference}")
+    company.get_by_role("link", name="1 offer").click()
+    look_in_both(company, "interests-arrived")
+    with company.expect_navigation():
+        company.locator("button[value=accept]").click()
+    look_in_both(company, "interests-accepted")
+    fund.goto("/interests")
+    expect(fund.locator("strong", has_text="accepted")).to_have_text("accepted")
 
 
 def test_without_javascript_a_letter_that_comes_too_late_keeps_what_was_typed(

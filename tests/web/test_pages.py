@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import assignments, calls, clarifications, keys, questionnaire, seals, tickets, views
-from app.models import Disclosure, Membership, Notice, OutboxMessage, SignIn, Submission
+from app.domain import assignments, calls, clarifications, interests, keys, questionnaire, seals, tickets, views
+from app.models import Disclosure, InterestLink, Membership, Notice, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
 
@@ -160,7 +160,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["query"] = ["kind=FC&sort=title&order=asc", "search=delta"]
     found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
-    found["state"], found["sort"] = ["NL", *found["state"]], ["support", "commitment", *found["sort"]]
+    found["state"], found["sort"] = ["NL", *found["state"]], ["support", "commitment", "invest", *found["sort"]]
     found |= _letters(
         db, portal, open_case=next(s for s in db.scalars(select(Submission)) if s.reference == found["ref"][0])
     )
@@ -171,7 +171,10 @@ def _letters(db: Session, portal: Portal, open_case: Submission) -> World:
     """A letter of a member state, for which the administrator acts too, with its file."""
     _, ministry = make.organisation(db, make.person(db), "Ministry", state=True)
     make.letter(db, portal.files, ministry, open_case)
+    firm = next(m.organisation_id for m in ministry.memberships if m.state_code is None)
+    interests.offer(db, ministry, open_case.call, firm, open_case.reference, "use", "So.", make.ISSUER)
     return {
+        "interest_id": [str(one) for one in db.scalars(select(InterestLink.id))], "answer": ["accept", "decline"],
         "phase": ["1"], "source": ["national"], "status": ["none"], "amount": ["5"],
         "signatory": ["M"], "signatory_role": ["m"], "dated_on-day": ["1"], "dated_on-month": ["2"],
         "dated_on-year": ["2027"], "keep": [make.sha256(make.document())],
