@@ -420,7 +420,7 @@ def test_a_lost_or_changed_file_is_named(committed_portal: Portal, cluster: Clus
         assert verification.run(db, evidence) == []
         portal.files.path(kept.sha256).write_bytes(b"other")
         assert [line.partition(" Broken")[0] for line in verification.run(db, evidence)] == [
-            "Every file of a version, of an answer or produced is kept, with its digest."
+            "Every file of a version, of an answer, of a letter or produced is kept, with its digest."
         ]
         portal.files.path(kept.sha256).unlink()
         assert len(verification.run(db, evidence)) == 1

@@ -53,6 +53,15 @@ INVARIANTS: dict[str, str] = {
                 and a.outcome = 'accepted' and a.idempotency_key = v.idempotency_key)
            or not exists (select 1 from event e where e.submission_id = v.submission_id
                 and e.name = 'submission.submitted' and (e.salt is null or (e.detail ->> 'version')::int = v.number))""",
+    "Every letter, budget and offer of interest was written inside the window of its call.": """
+        select w.id from (
+          select v.id, l.call_id, v.written_at as at from letter_version v join support_letter l on l.id = v.letter_id
+          union all select id, call_id, coalesce(withdrawn_at, created_at) from support_letter
+          union all select id, call_id, written_at from budget
+          union all select id, call_id, greatest(offered_at, answered_at, withdrawn_at) from interest_link) w
+        join call c on c.id = w.call_id where w.at < c.opens_at or w.at >= c.closes_at""",
+    "The versions of a letter are numbered from 1 without gaps.": """
+        select letter_id from letter_version group by letter_id having max(number) <> count(*)""",
     "A member state has at most one submission in a call.": """
         select s.call_id from submission s join organisation o on o.id = s.organisation_id
         where s.kind = 'MS' group by s.call_id, o.state_code having count(*) > 1""",
@@ -216,6 +225,7 @@ def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
         return
     held = """select f ->> 'sha256' as d, (f ->> 'size')::bigint as s from version, jsonb_array_elements(files) f
         union select f ->> 'sha256', (f ->> 'size')::bigint from answer, jsonb_array_elements(files) f
+        union select f ->> 'sha256', (f ->> 'size')::bigint from letter_version, jsonb_array_elements(files) f
         union select sha256, size from disclosure_set"""
     for sha256, size in db.execute(text(f"{held} order by 1")):
         if evidence.files.digest(sha256) != (sha256, size):
@@ -225,7 +235,7 @@ def _files(db: Session, evidence: Evidence | None) -> Iterator[object]:
 CHECKS: dict[str, Callable[[Session, Evidence | None], Iterator[object]]] = {
     "Every seal has the root and the counts of its leaves.": _roots,
     "Every signed statement in the database is as it was signed.": _signatures,
-    "Every file of a version, of an answer or produced is kept, with its digest.": _files,
+    "Every file of a version, of an answer, of a letter or produced is kept, with its digest.": _files,
 }
 
 
