@@ -1,5 +1,6 @@
 """The work on a dossier, from the first reader to the sign-off, as the domain does it."""
 
+from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -162,10 +163,12 @@ def test_a_conflict_stated_later_ends_the_seat_and_tells_the_coordinator(db: Ses
     make.hand_in(db, first, case)
     other = make.person(db, "blind@rvo.example", staff="coordinator")
     conflicts.state(db, other, case, "conflict", "I worked there.")
-    told = len(mails(db, "assignment"))
+    told = Counter(mails(db, "assignment"))
     conflicts.state(db, first, case, "conflict", "They hired my brother.", make.ISSUER)
     assert list(assignments.live(db, case)) == ["second"]
-    assert mails(db, "assignment")[told:] == ["co@rvo.example"]  # and not the coordinator who may not know of it
+    assert list(Counter(mails(db, "assignment")) - told) == [
+        "co@rvo.example"
+    ]  # and not the coordinator who may not know of it
     assert progress.of(db, case) == "to_assign"
     (ended,) = [a for a in assignments.history(db, case) if a.ended_at]
     assert ended.end_reason == "conflict"
