@@ -1,5 +1,7 @@
 """The doorman: what every request and answer passes, whatever room it is for."""
 
+import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -17,6 +19,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+log = logging.getLogger(__name__)
+
+API = "/api/"
+NUMBER = re.compile(r"[A-Za-z0-9._~-]{8,64}")  # that a machine may give its request
 MAX_BODY = 210 * 1024 * 1024  # a page of answers with all its files
 HEADERS = {
     "Content-Security-Policy": (
@@ -34,6 +40,23 @@ STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+class Numbered(logging.Filter):
+    """Gives each line of the log the number of the request that it is about."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line pass."""
+        record.request = audit.request_id.get() or "-"
+        return True
+
+
+def keep_log() -> None:
+    """Write the log of this process to standard error."""
+    handler = logging.StreamHandler()
+    handler.addFilter(Numbered())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(request)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
 class Doorman:
     """At the door of every request: its number, its size, where it came from, and the headers of its response."""
 
@@ -47,20 +70,24 @@ class Doorman:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        number = uuid.uuid4().hex[:16]
-        audit.request_id.set(number)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        is_api = scope["path"].startswith(API)
+        given = headers.get("x-request-id", "") if is_api else ""
+        number = given if NUMBER.fullmatch(given) else uuid.uuid4().hex[:16]
+        audit.request_id.set(number)
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                given = {name.lower() for name, _ in message["headers"]}
+                if is_api:
+                    log.info("%s %s %d", scope["method"], scope["path"], message["status"])
+                has = {name.lower() for name, _ in message["headers"]}
                 extra = {**HEADERS, "X-Request-ID": number}
                 if self.origin.startswith("https://"):
                     extra["Strict-Transport-Security"] = STRICT_TRANSPORT
                 message["headers"] += [
                     (name.lower().encode(), value.encode())
                     for name, value in extra.items()
-                    if name.lower().encode() not in given
+                    if name.lower().encode() not in has
                 ]
                 if scope["path"].startswith("/static/"):
                     message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
@@ -77,7 +104,7 @@ class Doorman:
         length = headers.get("content-length", "0")
         if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
             return TooLarge()
-        if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith("/api/"):
+        if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith(API):
             return None
         site = headers.get("sec-fetch-site")
         if site is not None:

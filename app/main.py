@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -23,6 +23,7 @@ from app.deps import Portal
 from app.domain import audit
 from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
 from app.doorman import SAFE, Doorman
+from app.infra import database
 from app.infra.i18n import N_
 from app.turnstile import Turnstile
 from app.watch import Watchman
@@ -69,7 +70,6 @@ from app.web import (
 
 log = logging.getLogger(__name__)
 
-AWAY = ("", "08", "57")  # no answer at all, a broken connection, a server that shuts down or starts
 BROKEN = N_(
     "Something went wrong on our side and was written down. What was saved before is kept. Go back, look whether your "
     "last step was taken in, and try again if it was not; if it happens again, tell the help desk the number below."
@@ -197,20 +197,12 @@ async def _database_refused(request: Request, failure: Exception) -> Response:
     refusal = refusal_of(failure) if isinstance(failure, DBAPIError) else None
     if refusal is not None:
         return await _refused(request, refusal)
-    if isinstance(failure, PoolTimeout) or _is_away(failure):
+    if isinstance(failure, PoolTimeout) or database.is_away(failure):
         portal: Portal = request.app.state.portal
-        portal.watch.see(portal.now(), {"database" if _is_away(failure) else "connections": False})
+        portal.watch.see(portal.now(), {"database" if database.is_away(failure) else "connections": False})
         log.warning("request %s found no database: %s", audit.request_id.get(), failure)
         return await _refused(request, Unavailable())
     return await _broken(request, failure)
-
-
-def _is_away(failure: Exception) -> bool:
-    """Whether the database could not be reached or went away, rather than finding fault with what was asked of it."""
-    if not isinstance(failure, DBAPIError):
-        return False
-    state = getattr(failure.orig, "sqlstate", None) or ""
-    return failure.connection_invalidated or (isinstance(failure, OperationalError) and state[:2] in AWAY)
 
 
 async def _http(request: Request, failure: Exception) -> Response:

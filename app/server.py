@@ -15,7 +15,7 @@ from uvicorn import _subprocess
 from uvicorn.supervisors import Multiprocess
 
 from app import demo as demonstration
-from app import forge
+from app import doorman, forge
 from app.deps import Portal
 from app.infra import database
 from app.infra.files import FileStore
@@ -83,7 +83,7 @@ def own_jwks(settings: Settings) -> dict[str, Any]:
 def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
     """Migrate when this process may, refuse to serve unsafely, then serve until told to stop."""
     forge.heat()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    doorman.keep_log()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if demo:
         os.environ["DEMO"] = "1"

@@ -7,6 +7,7 @@ from types import FrameType
 
 from fastapi import FastAPI
 
+from app import doorman
 from app.deps import Portal
 from app.main import create_app
 from app.settings import Settings
@@ -14,6 +15,7 @@ from app.settings import Settings
 
 def worker() -> FastAPI:
     """The application, by the settings of the environment."""
+    doorman.keep_log()
     settings = Settings.from_env(os.environ, demo=os.environ.get("DEMO") == "1")
     portal = Portal.opened(settings, settings.database_url or "")
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -162,8 +162,8 @@ class Copy:
             elif entry["kind"] in ("released", "replaced") and (self.held(kept) == wanted or self.fetch(kept, *wanted)):
                 files = {file["sha256"] for file in json.loads((kept / "submission.json").read_bytes())["files"]}
                 body = {"version": wanted[0], "payload_sha256": wanted[1], "files": sorted(files)}
-                path, fine = f"/submissions/{reference}/deliveries", (200, 201, 403, 422)  # 403: a key that only reads
-                if self.send(path, *fine, method="POST", json=body).status_code == 422:
+                path, fine = f"/submissions/{reference}/deliveries", (200, 201, 403, 409)  # 403: a key that only reads
+                if self.send(path, *fine, method="POST", json=body).status_code == 409:
                     raise ValueError("the portal says that what arrived is not what was released")
         except FLAWS as failure:
             self.faults[reference] = f"{reference}: {failure}"

@@ -14,15 +14,13 @@ from sqlalchemy.orm import Session
 
 from app.api.problems import ScopeMissing
 from app.deps import Portal, PortalDep
-from app.domain import bearers, grants, throttle
+from app.domain import bearers, grants, throttle, usage
 from app.domain.access import ANONYMOUS, Actor
 from app.domain.errors import Refused, Throttled, Unauthenticated
 from app.domain.tokens import hashed
 from app.domain.usage import Standing
 
 FAILURES = 30  # keys that are none, from one network address, each quarter of an hour
-PUBLIC_REQUESTS = 120  # without a key, from one network address, each minute
-POLICY = "key"
 SCOPES = {
     "submissions:read": "Read submissions and exports.",
     "attachments:read": "Read files.",
@@ -94,7 +92,7 @@ def _known(request: Request, portal: Portal, text_of_key: str) -> tuple[Actor, S
     with portal.sessions.begin() as db:
         _lightly(db)
         actor = bearers.actor_of(db, text_of_key, request.client.host if request.client else None)
-        return actor, portal.meter.take(db, _id(actor), portal.now())
+        return actor, portal.meter.take(db, "key", str(_id(actor)), portal.now())
 
 
 def _id(actor: Actor) -> uuid.UUID:
@@ -115,7 +113,7 @@ def _group(request: Request) -> str:
 
 
 def anyone(request: Request) -> Actor:
-    """No key needed."""
+    """No key needed, nor counted: it costs no more than the counting would."""
     return ANONYMOUS
 
 
@@ -123,7 +121,10 @@ def counted(request: Request, portal: PortalDep) -> Actor:
     """No key needed, but only so many requests a minute from one network address."""
     with portal.sessions.begin() as db:
         _lightly(db)
-        throttle.hit(db, f"api:public:{network(request)}", PUBLIC_REQUESTS, timedelta(minutes=1))
+        standing = portal.meter.take(db, "public", network(request), portal.now(), usage.PUBLIC)
+    request.state.rate = standing
+    if standing.is_over:
+        raise Throttled(retry_after=standing.resets_in)
     return ANONYMOUS
 
 
@@ -133,13 +134,13 @@ def network(request: Request) -> str:
 
 
 class Rates:
-    """Tells on each answer to a key, refusals included, what is left of its minute (IETF draft RateLimit header fields)."""
+    """Tells on each answer that was counted, refusals included, what is left of the minute (IETF draft RateLimit header fields)."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; add the two headers where a key was counted."""
+        """Pass on; add the two headers where a request was counted."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -148,8 +149,8 @@ class Rates:
         async def send_with_rate(message: MutableMapping[str, Any]) -> None:
             standing: Standing | None = state.get("rate")
             if standing is not None and message["type"] == "http.response.start":
-                policy = f'"{POLICY}";q={standing.limit};w=60'
-                left = f'"{POLICY}";r={max(0, standing.remaining)};t={standing.resets_in}'
+                policy = f'"{standing.policy}";q={standing.limit};w=60'
+                left = f'"{standing.policy}";r={max(0, standing.remaining)};t={standing.resets_in}'
                 message["headers"] = [
                     *message["headers"],
                     (b"ratelimit-policy", policy.encode()),

@@ -24,15 +24,17 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "No valid key was given.",
         403: "The key lacks the scope, or the call has not closed (`releases_at`).",
         404: "Not there, or not for this key.",
+        409: "What you have is not what was released (`wrong`).",
         410: "The cursor is of the time before the database was restored.",
         416: "The range lies outside the file.",
         422: "A parameter or the body is not as described.",
         429: "Too many requests: wait `Retry-After` seconds.",
+        503: "The portal cannot reach its database: wait `Retry-After` seconds.",
     }
     return {status: PROBLEM | {"description": meaning[status]} for status in statuses}
 
 
-KEYED = refusals(400, 401, 403, 404, 422, 429)
+KEYED = refusals(400, 401, 403, 404, 422, 429, 503)
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what `If-None-Match` names."}}
 
 

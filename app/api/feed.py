@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from app.api import handed
+from app.api import handed, manners
 from app.api.credentials import Deliverer, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, call_of, refusals
 from app.api.problems import problem
@@ -25,7 +25,11 @@ router = APIRouter()
 
 
 @router.get(
-    "/calls/{code}/feed", response_model=handed.Feed, tags=["feed"], responses=KEYED | refusals(410), summary="Feed"
+    "/calls/{code}/feed",
+    response_model=handed.Feed,
+    tags=["feed"],
+    responses=KEYED | UNCHANGED | refusals(410),
+    summary="Feed",
 )
 async def read_feed(
     code: Code,
@@ -49,8 +53,7 @@ async def read_feed(
         if body["items"] or not await portal.bell.wait(ticket, left):
             break
     following = f"/api/v1/calls/{code}/feed?after={body['cursor']}&limit={limit}" + (f"&wait={wait}" if wait else "")
-    headers = {"Link": f'<{following}>; rel="next"', "Cache-Control": "private, no-store"}
-    return JSONResponse(body | {"next": following}, headers=headers)
+    return JSONResponse(body | {"next": following}, headers={"Link": f'<{following}>; rel="next"'})
 
 
 def _bell_name(portal: Portal, actor: Actor, code: str) -> str:
@@ -97,8 +100,8 @@ def leaves(request: Request, code: Code, actor: Reader, db: Db) -> Response:
     call = call_of(db, actor, code)
     dossiers.require_closed(db, call)
     tag = f'"{feed.position(db, call)}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in request.headers.get("if-none-match", ""):
+    headers = {"ETag": tag, "Cache-Control": manners.KEPT}
+    if manners.is_known(request.headers, tag):
         return Response(status_code=304, headers=headers)
     made = completeness.document(db, call)
     audit.record_call(db, actor, "leaves.read", call.id, rows=len(made["released"]))
@@ -109,13 +112,15 @@ def leaves(request: Request, code: Code, actor: Reader, db: Db) -> Response:
     "/submissions/{ref}/deliveries",
     response_model=handed.Delivery,
     tags=["deliveries"],
-    responses=KEYED | {201: {"model": handed.Delivery, "description": "Written down now; 200 when it was before."}},
+    responses=KEYED
+    | refusals(409)
+    | {201: {"model": handed.Delivery, "description": "Written down now; 200 when it was before."}},
     summary="Acknowledge",
 )
 def acknowledge(ref: Ref, arrived: handed.Arrived, actor: Deliverer, db: Db) -> Response:
     """Say what arrived, with the digests that you computed. RVO sees it. Said twice it is kept once: 201, then 200.
 
-    Digests that do not fit answer 422 `digest_mismatch`, and RVO sees that too. What was taken back meanwhile may still be
+    Digests that do not fit answer 409 `digest_mismatch`, and RVO sees that too. What was taken back meanwhile may still be
     acknowledged: you have it.
     """
     done = deliveries.acknowledge(db, actor, ref, arrived.version, arrived.payload_sha256, arrived.files)
@@ -128,7 +133,7 @@ def acknowledge(ref: Ref, arrived: handed.Arrived, actor: Deliverer, db: Db) -> 
     "/submissions/{ref}/deliveries",
     response_model=handed.Deliveries,
     tags=["deliveries"],
-    responses=KEYED,
+    responses=KEYED | UNCHANGED,
     summary="Acknowledged",
 )
 def acknowledged(ref: Ref, actor: Deliverer, db: Db) -> dict[str, Any]:

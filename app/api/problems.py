@@ -7,60 +7,68 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.domain import audit
 from app.domain.bearers import KeyUnknown
-from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unauthenticated, refusal_of
-from app.infra import times
+from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unauthenticated, Unavailable, refusal_of
+from app.infra import database, times
 from app.infra.i18n import N_
 
 log = logging.getLogger(__name__)
 
+AWAY = 5  # seconds after which to ask again, where the database cannot be reached
 MEDIA_TYPE = "application/problem+json"
-DOCS = "/api/v1/docs"
+PAGES = "/api/v1/problems"
 TITLES = {
-    "call_not_closed": "The call has not closed yet",
-    "cursor_expired": "The database was restored since",
-    "cursor_invalid": "Not a cursor of this list",
-    "digest_mismatch": "What you have is not what was released",
-    "insufficient_scope": "The key does not cover this",
-    "internal_error": "Something went wrong here",
-    "invalid": "A parameter or the body is not as described",
-    "key_expired": "The key or token has expired",
-    "key_mistyped": "Not the text of a key",
-    "key_needs_a_token": "A client's secret, where a token belongs",
-    "key_revoked": "The key was revoked",
-    "malformed": "The body is not JSON",
-    "method_not_allowed": "Not a method of this address",
-    "network_not_allowed": "Not from this network",
-    "not_found": "Nothing here, or not for this key",
-    "range_not_satisfiable": "The range lies outside the file",
-    "throttled": "Too many requests",
-    "too_large": "The body is too large",
-    "unauthenticated": "No valid key was given",
+    "call_not_closed": N_("The call has not closed yet"),
+    "cursor_expired": N_("The database was restored since"),
+    "cursor_invalid": N_("Not a cursor of this list"),
+    "digest_mismatch": N_("What you have is not what was released"),
+    "insufficient_scope": N_("The key does not cover this"),
+    "internal_error": N_("Something went wrong here"),
+    "invalid": N_("A parameter or the body is not as described"),
+    "key_expired": N_("The key or token has expired"),
+    "key_mistyped": N_("Not the text of a key"),
+    "key_needs_a_token": N_("A client's secret, where a token belongs"),
+    "key_revoked": N_("The key was revoked"),
+    "malformed": N_("The body is not JSON"),
+    "method_not_allowed": N_("Not a method of this address"),
+    "network_not_allowed": N_("Not from this network"),
+    "not_found": N_("Nothing here, or not for this key"),
+    "range_not_satisfiable": N_("The range lies outside the file"),
+    "throttled": N_("Too many requests"),
+    "too_large": N_("The body is too large"),
+    "unauthenticated": N_("No valid key was given"),
+    "unavailable": N_("The portal cannot reach its database"),
 }
 MEANINGS = {
-    "call_not_closed": "Content is sealed until the cutoff. `releases_at` and `Retry-After` say when to come back.",
-    "cursor_expired": "The database came back from a backup. Read the feed again without `after`; repeated entries do no harm.",
-    "cursor_invalid": "Use `next` as it was given, or leave the cursor out to start again.",
-    "digest_mismatch": "`wrong` names the digests that do not fit. Fetch the submission again; RVO sees that this happened.",
-    "insufficient_scope": "The key lacks the scope named in `scope`. Ask RVO for a key that has it.",
-    "internal_error": "A fault of the portal. Try again; tell RVO the `request_id` if it stays.",
-    "invalid": "`errors` names each parameter or member with what is wrong.",
-    "key_expired": "Ask `/oauth/token` for a new token; a key itself is rotated by RVO before it expires.",
-    "key_mistyped": "Its checksum does not fit: part of the text is missing or changed. Copy it again, whole.",
-    "key_needs_a_token": "Send the client's secret to `/oauth/token`, and the token that you get as Bearer.",
-    "key_revoked": "It is of no use any more, nor is any token made with it. Ask RVO for a new one.",
-    "malformed": "The body must be one JSON document in UTF-8.",
-    "method_not_allowed": "The `Allow` header names the methods of this address.",
-    "network_not_allowed": "The key names the networks that it may come from, and this is none of them. Ask RVO.",
-    "not_found": "It does not exist, was withdrawn, was not consented to, or belongs to a call outside the key.",
-    "range_not_satisfiable": "`Content-Range` gives the size of the file in bytes.",
-    "throttled": "Wait the seconds of `Retry-After`. `RateLimit` tells on each answer what is left.",
-    "too_large": "Send less: a receipt has a few kilobytes.",
-    "unauthenticated": "Send `Authorization: Bearer` with a key that RVO issued, or a token from `/oauth/token`.",
+    "call_not_closed": N_("Content is sealed until the cutoff. `releases_at` and `Retry-After` say when to come back."),
+    "cursor_expired": N_(
+        "The database came back from a backup. Read the feed again without `after`; repeated entries do no harm."
+    ),
+    "cursor_invalid": N_("Use `next` as it was given, or leave the cursor out to start again."),
+    "digest_mismatch": N_(
+        "`wrong` names the digests that do not fit. Fetch the submission again; RVO sees that this happened."
+    ),
+    "insufficient_scope": N_("The key lacks the scope named in `scope`. Ask RVO for a key that has it."),
+    "internal_error": N_("A fault of the portal. Try again; tell RVO the `request_id` if it stays."),
+    "invalid": N_("`errors` names each parameter or member with what is wrong."),
+    "key_expired": N_("Ask `/oauth/token` for a new token; a key itself is rotated by RVO before it expires."),
+    "key_mistyped": N_("Its checksum does not fit: part of the text is missing or changed. Copy it again, whole."),
+    "key_needs_a_token": N_("Send the client's secret to `/oauth/token`, and the token that you get as Bearer."),
+    "key_revoked": N_("It is of no use any more, nor is any token made with it. Ask RVO for a new one."),
+    "malformed": N_("The body must be one JSON document in UTF-8."),
+    "method_not_allowed": N_("The `Allow` header names the methods of this address."),
+    "network_not_allowed": N_("The key names the networks that it may come from, and this is none of them. Ask RVO."),
+    "not_found": N_("It does not exist, was withdrawn, was not consented to, or belongs to a call outside the key."),
+    "range_not_satisfiable": N_("`Content-Range` gives the size of the file in bytes."),
+    "throttled": N_("Wait the seconds of `Retry-After`. `RateLimit` tells on each answer what is left."),
+    "too_large": N_("Send less: a receipt has a few kilobytes."),
+    "unauthenticated": N_("Send `Authorization: Bearer` with a key that RVO issued, or a token from `/oauth/token`."),
+    "unavailable": N_("It will be back. Wait the seconds of `Retry-After` and ask again; nothing was changed."),
 }
 
 
@@ -108,6 +116,7 @@ def install(api: FastAPI) -> None:
     """Give the API its handlers: every failure leaves as a problem document."""
     api.add_exception_handler(Refused, _refused)
     api.add_exception_handler(DBAPIError, _database)
+    api.add_exception_handler(PoolTimeout, _database)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(RequestValidationError, _unreadable)
     api.add_exception_handler(Exception, _broken)
@@ -118,7 +127,7 @@ def problem(refusal: Refused, headers: dict[str, str] | None = None) -> Response
     known = {name: _plain(value) for name, value in refusal.extra.items() if name != "sign_in"}
     number = audit.request_id.get()
     body = {
-        "type": f"{DOCS}#{refusal.code}",
+        "type": f"{PAGES}/{refusal.code}",
         "title": TITLES.get(refusal.code, HTTPStatus(refusal.status).phrase),
         "status": refusal.status,
         "code": refusal.code,
@@ -155,8 +164,12 @@ async def _refused(request: Request, failure: Exception) -> Response:
 
 
 async def _database(request: Request, failure: Exception) -> Response:
-    refusal = refusal_of(failure) if isinstance(failure, DBAPIError) else None
-    return problem(refusal) if refusal else await _broken(request, failure)
+    if refusal := refusal_of(failure) if isinstance(failure, DBAPIError) else None:
+        return problem(refusal)
+    if isinstance(failure, PoolTimeout) or database.is_away(failure):
+        log.warning("no database: %s", failure)
+        return problem(Unavailable(retry_after=AWAY))
+    return await _broken(request, failure)
 
 
 async def _http(request: Request, failure: Exception) -> Response:

@@ -281,7 +281,7 @@ class TokenRefused(BaseModel):
 class Problem(BaseModel):
     """RFC 9457. Members beside these depend on the code: `releases_at`, `retry_after`, `scope`, `wrong`, `errors`, `size`."""
 
-    type: str = Field(description="A page about this kind of problem.", examples=["/api/v1/docs#call_not_closed"])
+    type: str = Field(description="A page about this kind of problem.", examples=["/api/v1/problems/call_not_closed"])
     title: str
     status: int = Field(examples=[403])
     code: str = Field(description="Never changes; write programs against this.", examples=["call_not_closed"])

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, feed, oauth, problems, schemas, sealed
+from app.api import described, feed, manners, oauth, problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -54,7 +54,7 @@ def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/time", response_model=schemas.Time, tags=["public"], responses=refusals(429))
+@router.get("/time", response_model=schemas.Time, tags=["public"])
 def time(actor: Anyone, portal: PortalDep) -> Response:
     """The portal's clock, which decides on the cutoff. No key needed."""
     now = portal.now()
@@ -67,29 +67,37 @@ def time(actor: Anyone, portal: PortalDep) -> Response:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-@router.post("/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429))
+@router.post(
+    "/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429, 503)
+)
 def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) -> dict[str, Any]:
     """Check a receipt against this portal's keys, old ones included. No key needed; nothing is stored."""
     verdict = proofs.verify(document, portal.signer.jwks())
     return {"outcome": verdict.outcome, "sentence": {lang: verdict.sentence.text(lang) for lang in ("en", "nl")}}
 
 
-@router.get("/calls", response_model=schemas.Calls, tags=["calls"], responses=refusals(400, 401, 403, 429))
-def list_calls(actor: Reader, db: Db) -> dict[str, Any]:
-    """The calls that the key is for, with their windows and counts."""
+@router.get(
+    "/calls", response_model=schemas.Calls, tags=["calls"], responses=refusals(400, 401, 403, 429, 503) | UNCHANGED
+)
+def list_calls(response: Response, actor: Reader, db: Db) -> dict[str, Any]:
+    """The calls that the key is for, with their windows and counts. `ETag` tells nothing of `now`."""
     found = [call for call in calls.all_calls(db) if call.code in actor.call_codes]
     tallies, now = oversight.tallies(db, found), calls.clock(db)
-    return {"items": [_shown(call, tallies[call.id], now) for call in found]}
+    items = [_shown(call, tallies[call.id], now) for call in found]
+    response.headers["ETag"] = manners.tag(items, apart_from="now")
+    return {"items": items}
 
 
-@router.get("/calls/{code}", response_model=schemas.Call, tags=["calls"], responses=KEYED)
-def show_call(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
-    """One call: window, zone, state, counts, digest of its definition."""
+@router.get("/calls/{code}", response_model=schemas.Call, tags=["calls"], responses=KEYED | UNCHANGED)
+def show_call(response: Response, code: Code, actor: Reader, db: Db) -> dict[str, Any]:
+    """One call: window, zone, state, counts, digest of its definition. `ETag` tells nothing of `now`."""
     call = described.call_of(db, actor, code)
-    return _shown(call, oversight.tallies(db, [call])[call.id], calls.clock(db))
+    shown = _shown(call, oversight.tallies(db, [call])[call.id], calls.clock(db))
+    response.headers["ETag"] = manners.tag([shown], apart_from="now")
+    return shown
 
 
-@router.get("/calls/{code}/schema.json", tags=["calls"], responses=KEYED)
+@router.get("/calls/{code}/schema.json", tags=["calls"], responses=KEYED | UNCHANGED)
 def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> dict[str, Any]:
     """JSON Schema (2020-12) of the answers of one kind of respondent: MS, FC or OO."""
     questions = calls.questions(described.call_of(db, actor, code))
@@ -98,7 +106,9 @@ def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(ma
     return schema.json_schema(questions, kind)
 
 
-@router.get("/calls/{code}/submissions", response_model=schemas.Items, tags=["submissions"], responses=KEYED)
+@router.get(
+    "/calls/{code}/submissions", response_model=schemas.Items, tags=["submissions"], responses=KEYED | UNCHANGED
+)
 def list_submissions(
     request: Request,
     response: Response,
@@ -118,7 +128,6 @@ def list_submissions(
     if len(found) > limit:
         following = f"/api/v1/calls/{code}/submissions?cursor={found[limit - 1][0].reference}&limit={limit}"
         response.headers["Link"] = f'<{following}>; rel="next"'
-    response.headers["Cache-Control"] = "private, no-store"
     items = [
         {
             "reference": s.reference,
@@ -159,8 +168,8 @@ def _submission(request: Request, ref: str, number: int | None, actor: Actor, db
     submission, version = dossiers.load(db, actor, ref, number)
     last = dossiers.last_number(db, submission)
     tag = f'"{version.payload_sha256}-{version.number}-{last}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in request.headers.get("if-none-match", ""):
+    headers = {"ETag": tag, "Cache-Control": manners.KEPT}
+    if manners.is_known(request.headers, tag):
         return Response(status_code=304, headers=headers)
     questions = calls.questions_of(db, version.definition_digest)
     letters = support.to_consortium(db, submission)
@@ -171,7 +180,7 @@ def _submission(request: Request, ref: str, number: int | None, actor: Actor, db
     "/submissions/{ref}/attachments/{sha256}",
     tags=["submissions"],
     response_class=Response,
-    responses=KEYED | refusals(416) | {200: BYTES, 206: BYTES | {"description": "A range."}},
+    responses=KEYED | UNCHANGED | refusals(416) | {200: BYTES, 206: BYTES | {"description": "A range."}},
 )
 def attachment(
     ref: Ref,
@@ -184,7 +193,7 @@ def attachment(
     _, file = dossiers.file_of(db, actor, ref, sha256)
     headers = {
         "ETag": f'"{sha256}"',
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": manners.KEPT,
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:",
     }
@@ -225,13 +234,13 @@ def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
     return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
 
 
-@router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED)
+@router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED | UNCHANGED)
 def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """The signed seal of a call with the leaves of its tree, the same as on the public page."""
     return seals.document(db, described.call_of(db, actor, code))
 
 
-@router.get("/submissions/{ref}/proof", response_model=sealed.Proof, tags=["proof"], responses=KEYED)
+@router.get("/submissions/{ref}/proof", response_model=sealed.Proof, tags=["proof"], responses=KEYED | UNCHANGED)
 def submission_proof(ref: Ref, actor: Reader, db: Db) -> dict[str, Any]:
     """What shows that a submission is in the sealed set: its leaf, and the path to the root of the seal (RFC 9162)."""
     submission, _ = dossiers.load(db, actor, ref)
@@ -241,7 +250,7 @@ def submission_proof(ref: Ref, actor: Reader, db: Db) -> dict[str, Any]:
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request, actor: Anyone) -> Response:
     """The description for machines."""
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(request.app.openapi(), headers={"Cache-Control": "public, max-age=300"})
 
 
 def create_api() -> FastAPI:
@@ -258,9 +267,10 @@ def create_api() -> FastAPI:
     api.include_router(router)
     api.include_router(feed.router)
     api.include_router(oauth.router)
+    api.add_middleware(manners.Manners, methods=manners.methods_of(api.routes))
     api.add_middleware(Rates)
     problems.install(api)
-    api.state.meanings = problems.MEANINGS
+    api.state.titles, api.state.meanings = problems.TITLES, problems.MEANINGS
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:

@@ -23,7 +23,7 @@ WHOLE = joinedload(Delivery.submission), joinedload(Delivery.version)
 class DigestMismatch(Refused):
     """What arrived is not what was released."""
 
-    status = 422
+    status = 409
     code = "digest_mismatch"
     msgid = N_(
         "What you say that you have is not what was released. It was written down, and RVO sees it. Fetch the submission "

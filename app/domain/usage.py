@@ -1,4 +1,4 @@
-"""How much each key asks for: counted in the process, written down and compared with the other processes once a second."""
+"""How much each key, or network without one, asks for: counted in the process, written down and compared with the other processes once a second."""
 
 import threading
 import time
@@ -15,6 +15,7 @@ from app.domain import throttle
 from app.models import KeyUse
 
 REQUESTS = 600  # a key, each minute, over all workers together
+PUBLIC = 120  # without a key, from one network address, each minute
 MINUTE = timedelta(minutes=1)
 LAG = 1.0  # seconds between looks at what the other processes counted
 KEPT = timedelta(days=400)
@@ -23,7 +24,7 @@ SHOWN = 14  # days
 
 @dataclass
 class Window:
-    """One key's minute: how many requests all processes had written down, and how many this one has not."""
+    """A minute of one caller: how many requests all processes had written down, and how many this one has not."""
 
     start: datetime
     known: int = 0
@@ -33,8 +34,9 @@ class Window:
 
 @dataclass(frozen=True)
 class Standing:
-    """What is left to a key: of `limit` requests in this minute, `remaining`, which starts anew in `resets_in` seconds."""
+    """What is left by a policy: of `limit` requests in this minute, `remaining`, which starts anew in `resets_in` seconds."""
 
+    policy: str
     limit: int
     remaining: int
     resets_in: int
@@ -53,16 +55,16 @@ class Meter:
     """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    windows: dict[uuid.UUID, Window] = field(default_factory=dict)
+    windows: dict[tuple[str, str], Window] = field(default_factory=dict)
     uses: Counter[tuple[uuid.UUID, date, str]] = field(default_factory=Counter)
 
-    def take(self, db: Session, key_id: uuid.UUID, now: datetime, limit: int = REQUESTS) -> Standing:
-        """Count one request of a key in the minute of `now`."""
+    def take(self, db: Session, policy: str, caller: str, now: datetime, limit: int = REQUESTS) -> Standing:
+        """Count one request of a caller, by one policy, in the minute of `now`."""
         start = now.astimezone(UTC).replace(second=0, microsecond=0)
         with self.lock:
-            window = self.windows.get(key_id)
+            window = self.windows.get((policy, caller))
             if window is None or window.start != start:
-                window = self.windows[key_id] = Window(start)
+                window = self.windows[policy, caller] = Window(start)
             window.unwritten += 1
             is_due = time.monotonic() - window.looked_at >= LAG
             if is_due:
@@ -70,11 +72,11 @@ class Meter:
                 window.unwritten = 0
                 window.known += more
         if is_due:  # outside the lock: other keys do not wait for the database
-            total = throttle.add(db, f"api:key:{key_id}", start, more)
+            total = throttle.add(db, f"api:{policy}:{caller}", start, more)
             with self.lock:
                 window.known = max(window.known, total)
         resets_in = max(1, int((start + MINUTE - now).total_seconds()) + 1)
-        return Standing(limit, limit - window.known - window.unwritten, resets_in)
+        return Standing(policy, limit, limit - window.known - window.unwritten, resets_in)
 
     def count(self, key_id: uuid.UUID, now: datetime, what: str) -> None:
         """Note that a key used a group of routes, or was refused with a code (`refused:key_expired`)."""
@@ -85,9 +87,9 @@ class Meter:
         """Write down what was counted, and forget the minutes that have passed. Nothing is lost when it fails."""
         with self.lock:
             uses, self.uses = self.uses, Counter()
-            for key_id, window in list(self.windows.items()):
+            for caller, window in list(self.windows.items()):
                 if now - window.start > 2 * MINUTE:
-                    del self.windows[key_id]
+                    del self.windows[caller]
         if not uses:
             return
         try:

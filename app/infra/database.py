@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import Connection
 from sqlalchemy import URL, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -18,6 +18,7 @@ from app.infra.places import place
 
 MIGRATIONS = place("migrations")
 POOL = 20  # connections a process keeps; as many more in a rush
+AWAY = ("", "08", "57")  # no answer at all, a broken connection, a server that shuts down or starts
 PATIENCE = 10  # seconds to wait for a free connection, or for the server to answer
 RESTED = 30  # seconds without use after which a connection is asked whether it still works
 POWERS = {
@@ -122,3 +123,11 @@ def dangerous_powers(engine: Engine) -> list[str]:
     """
     with engine.connect() as db:
         return [power for power, question in POWERS.items() if db.scalar(text(question))]
+
+
+def is_away(failure: Exception) -> bool:
+    """Whether the database could not be reached or went away, rather than finding fault with what was asked of it."""
+    if not isinstance(failure, DBAPIError):
+        return False
+    state = getattr(failure.orig, "sqlstate", None) or ""
+    return failure.connection_invalidated or (isinstance(failure, OperationalError) and state[:2] in AWAY)

@@ -129,9 +129,19 @@ def api_docs(request: Request, actor: Public) -> Response:
         described=described,
         routes=routes,
         schemas=described["components"]["schemas"],
+        titles=request.app.state.api.state.titles,
         meanings=request.app.state.api.state.meanings,
         base_url=request.app.state.portal.settings.base_url,
     )
+
+
+@router.get("/api/v1/problems/{code}")
+def api_problem(request: Request, code: str, actor: Public) -> Response:
+    """What a kind of problem means, and what to do: where `type` of a problem document leads."""
+    known = request.app.state.api.state
+    if code not in known.meanings:
+        raise NotFound
+    return pages.render(request, "site/problem.html", code=code, title=known.titles[code], meaning=known.meanings[code])
 
 
 @router.get("/demo/mail")

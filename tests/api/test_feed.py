@@ -151,7 +151,7 @@ def test_a_digest_that_does_not_fit_is_refused_and_on_record(
         ({"version": 1, "payload_sha256": item["payload_sha256"], "files": ["1" * 64]}, ["1" * 64]),
     ):
         answer = client.post(here, json=body, headers=key)
-        assert (answer.status_code, answer.json()["code"], answer.json()["wrong"]) == (422, "digest_mismatch", wrong)
+        assert (answer.status_code, answer.json()["code"], answer.json()["wrong"]) == (409, "digest_mismatch", wrong)
     assert deliveries.totals(db, STAFF, call).mismatches == 2
     assert client.get(here, headers=key).json() == {"items": []}
     nobody = {"version": 2, "payload_sha256": item["payload_sha256"], "files": []}

@@ -297,16 +297,18 @@ def test_two_processes_count_together_within_a_second(db: Session, monkeypatch: 
     ticks = iter(range(0, 1000, 2))
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks))  # each request a second later than the one before
     one, other = usage.Meter(), usage.Meter()
-    left = [meter.take(db, made.id, NOON, limit=5).remaining for meter in (one, other, one, other, one, other)]
+    left = [
+        meter.take(db, "key", str(made.id), NOON, limit=5).remaining for meter in (one, other, one, other, one, other)
+    ]
     assert left == [4, 3, 2, 1, 0, -1]
-    assert one.take(db, made.id, NOON + timedelta(minutes=1), limit=5) == usage.Standing(5, 4, 60)
+    assert one.take(db, "key", str(made.id), NOON + timedelta(minutes=1), limit=5) == usage.Standing("key", 5, 4, 60)
 
 
 def test_within_a_second_no_request_writes(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = make.issued(db, ["x"])
     monkeypatch.setattr(time, "monotonic", lambda: 7.0)
     meter = usage.Meter()
-    assert [meter.take(db, made.id, NOON, limit=2).is_over for _ in range(3)] == [False, False, True]
+    assert [meter.take(db, "key", str(made.id), NOON, limit=2).is_over for _ in range(3)] == [False, False, True]
     assert db.scalar(text("select count from throttle where key = :key"), {"key": f"api:key:{made.id}"}) == 1
 
 
