@@ -12,6 +12,7 @@ SECRET_LENGTH = 32  # characters; `openssl rand -hex 32` gives 64
 TOKEN_LENGTH = 16
 VARIETY = 8  # different characters in a secret: "changemechangeme…" has fewer
 MAX_WORKERS = 64
+MAX_REQUESTS = 1_000_000  # a minute
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -65,15 +66,12 @@ class Settings:
     trusted_proxies: tuple[str, ...] = knob(
         "TRUSTED_PROXIES", "127.0.0.1", "Addresses or networks whose X-Forwarded-For is believed, separated by commas."
     )
+    api_requests: int = knob("API_REQUESTS", "600", "Requests a minute that one key to the API is good for.")
     webhook_networks: tuple[str, ...] = knob(
-        "WEBHOOK_NETWORKS",
-        "none: public addresses only",
-        "Private networks that webhooks may be sent to, separated by commas.",
+        "WEBHOOK_NETWORKS", "none: public addresses only", "Private networks that webhooks may reach, split by commas."
     )
     metrics_token: str | None = knob(
-        "METRICS_TOKEN",
-        "none: /metrics answers to this machine only",
-        f"Bearer token, at least {TOKEN_LENGTH} characters.",
+        "METRICS_TOKEN", "none: /metrics answers to this machine only", f"Bearer token, at least {TOKEN_LENGTH} signs."
     )
 
     vies_url: str | None = knob(
@@ -115,6 +113,7 @@ class Settings:
             port=port,
             allowed_hosts=tuple(dict.fromkeys((host, *local, *_listed(env, "ALLOWED_HOSTS", "")))),
             trusted_proxies=_proxies(env, is_demo),
+            api_requests=_number(env, "API_REQUESTS", 600, MAX_REQUESTS),
             webhook_networks=_networks(env, "WEBHOOK_NETWORKS", ""),
             metrics_token=_token(env, is_demo),
             vies_url=_service(env, "VIES_URL", is_demo),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,12 @@ from app.models import Person, Submission, Version
 ROOT = Path(__file__).parents[1]
 WRITERS = 24
 CALL = "bench"
+BLOCK = 25  # submits
+TRIGGERS = (
+    ("release", "release_takes_turns"),
+    ("release", "take_back_takes_turns"),
+    ("turn", "number_turns"),
+)  # all that makes entries of the feed
 SEEDED = "has an accepted attempt"  # what is seeded was never pressed
 LIVE = "select submission_id from release where taken_back_at is null and submission_id = any(:of)"
 RELEASE = (
@@ -246,6 +253,34 @@ def costs(stage: Stage, number: int) -> dict[str, float]:
     return took
 
 
+def submits(stage: Stage, number: int) -> dict[str, float]:
+    """Milliseconds a submit takes with the feed and without, in turns: so many drafts, a block of each sort after another."""
+    stage.clone("submits")
+    drafts = stage.prepare("submits", number)
+    engine = database.engine(stage.cluster.superuser_url(NAME))
+    took: dict[str, list[float]] = {"enable": [], "disable": []}
+    for place, draft in enumerate(drafts):
+        mode = ("enable", "disable")[place // BLOCK % 2]
+        if place % BLOCK == 0:
+            with engine.begin() as raw:
+                for trigger in TRIGGERS:
+                    raw.execute(text(f"alter table {trigger[0]} {mode} trigger {trigger[1]}"))
+        with stage.opened() as db:
+            case = db.scalars(select(Submission).where(Submission.reference == draft.reference)).one()
+            actor = accounts.actor_for(db, db.get_one(Person, case.created_by))
+            started = time.perf_counter()
+            submissions.submit(db, actor, case.reference, "cost", "en", stage.signer, stage.url)
+            db.commit()
+            took[mode].append((time.perf_counter() - started) * 1000)
+    with engine.begin() as raw:
+        for trigger in TRIGGERS:
+            raw.execute(text(f"alter table {trigger[0]} enable trigger {trigger[1]}"))
+    engine.dispose()
+    told = {"with": took["enable"][BLOCK:], "without": took["disable"][BLOCK:]}  # the first of each warm up
+    found = {name: round(statistics.median(all_), 2) for name, all_ in told.items()}
+    return found | {"cost in %": round((found["with"] / found["without"] - 1) * 100, 1)}
+
+
 def pull(stage: Stage, number: int, kills: int, folder: Path, chance: Random) -> dict[str, Any]:
     """eoi-pull against so many submissions with files, killed again and again: what it ends with, beside the database."""
     seed(stage, CALL, number)
@@ -258,15 +293,6 @@ def pull(stage: Stage, number: int, kills: int, folder: Path, chance: Random) ->
         key = keys.issue(db, SYSTEM, "bench", [CALL], list(keys.SCOPES))[1]
     command = [sys.executable, str(ROOT / "clients" / "eoi_pull.py"), stage.url, CALL, str(folder)]
     environ, started, done = os.environ | {"EOI_KEY": key}, time.monotonic(), 0
-    resting = threading.Event()
-
-    def unthrottled() -> None:  # 600 requests a minute would only measure the waiting
-        while not resting.wait(1):
-            with stage.opened(owner=True) as db:
-                db.execute(text("delete from throttle"))
-
-    thread = threading.Thread(target=unthrottled)
-    thread.start()
     for _ in range(kills):
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
@@ -276,8 +302,6 @@ def pull(stage: Stage, number: int, kills: int, folder: Path, chance: Random) ->
             done += 1
         process.wait()
     last = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    resting.set()
-    thread.join()
     took = time.monotonic() - started
     held = {place.name for place in (folder / "submissions").iterdir()}
     with stage.opened() as db:
@@ -307,6 +331,7 @@ def main() -> None:
     options.add_argument("--read", nargs=3, metavar=("URL", "CALL", "FILE"), help=argparse.SUPPRESS)
     options.add_argument("--seconds", type=float, default=20, help="of the race; 0 leaves it out")
     options.add_argument("--submissions", type=int, default=10_000, help="for eoi-pull; 0 leaves it out")
+    options.add_argument("--submits", type=int, default=400, help="to see what the feed costs them")
     options.add_argument("--kills", type=int, default=20)
     options.add_argument("--seed", default=secrets.token_hex(4))
     given = options.parse_args()
@@ -321,6 +346,7 @@ def main() -> None:
                 stage.move_cutoff(code, 0)
                 await_seal(stage, code)
             url = stage.cluster.app_url(NAME)
+            print("milliseconds a submit, median:", submits(stage, given.submits))
             print(race(url, ["one", "two"], stage.signer.jwks(), Path(name), given.seconds, given.seed))
         if given.submissions:
             print(f"seconds to seal {given.submissions} and release them:", costs(stage, given.submissions))

@@ -92,7 +92,8 @@ def _known(request: Request, portal: Portal, text_of_key: str) -> tuple[Actor, S
     with portal.sessions.begin() as db:
         _lightly(db)
         actor = bearers.actor_of(db, text_of_key, request.client.host if request.client else None)
-        return actor, portal.meter.take(db, "key", str(_id(actor)), portal.now())
+        most = portal.settings.api_requests
+        return actor, portal.meter.take(db, "key", str(_id(actor)), portal.now(), most)
 
 
 def _id(actor: Actor) -> uuid.UUID:

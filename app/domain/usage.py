@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.domain import throttle
 from app.models import KeyUse
 
-REQUESTS = 600  # a key, each minute, over all workers together
 PUBLIC = 120  # without a key, from one network address, each minute
 MINUTE = timedelta(minutes=1)
 LAG = 1.0  # seconds between looks at what the other processes counted
@@ -58,7 +57,7 @@ class Meter:
     windows: dict[tuple[str, str], Window] = field(default_factory=dict)
     uses: Counter[tuple[uuid.UUID, date, str]] = field(default_factory=Counter)
 
-    def take(self, db: Session, policy: str, caller: str, now: datetime, limit: int = REQUESTS) -> Standing:
+    def take(self, db: Session, policy: str, caller: str, now: datetime, limit: int) -> Standing:
         """Count one request of a caller, by one policy, in the minute of `now`."""
         start = now.astimezone(UTC).replace(second=0, microsecond=0)
         with self.lock:

@@ -87,6 +87,7 @@ class Stage:
             "DATA": str(self.folder / "data"),
             "DATABASE_URL": self.cluster.app_url(NAME),
             "PORT": str(self.port),
+            "API_REQUESTS": "1000000",  # what a driver measures is not the waiting
         }
         command = [sys.executable, "-m", "app", "serve", "--port", str(self.port), "--workers", str(self.workers)]
         with (self.folder / "log").open("ab") as log:

@@ -110,7 +110,7 @@ def test_beyond_the_rate_a_key_waits(
     made, good = make.issued(db, [call.code])
     at = calls.clock(db).replace(second=10, microsecond=0)
     monkeypatch.setattr(portal, "now", lambda: at)
-    portal.meter.windows["key", str(made.id)] = usage.Window(at.replace(second=0), known=usage.REQUESTS)
+    portal.meter.windows["key", str(made.id)] = usage.Window(at.replace(second=0), known=portal.settings.api_requests)
     answer = client.get(CALLS, headers=bearer(good))
     assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
     assert answer.headers["retry-after"] == "51"
