@@ -42,6 +42,7 @@ from app.web import (
     deliveries,
     desk,
     disclosures,
+    drafts,
     earlier,
     files,
     hearings,
@@ -105,6 +106,7 @@ ROOMS = (
     support,
     interests,
     apply,
+    drafts,
     mine,
     assigning,
     activity,
@@ -190,6 +192,8 @@ async def _refused(request: Request, failure: Exception) -> Response:
 
 
 def _show(request: Request, refusal: Refused) -> Response:
+    if request.headers.get("accept") == "application/json":  # a page of ours asks by script, and keeps what was typed
+        return problem(refusal)
     return pages.refused(request, refusal, **ledger.note(request, refusal))
 
 

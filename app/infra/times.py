@@ -31,6 +31,12 @@ def brussels(at: datetime, language: str, seconds: bool = False) -> str:
     return f"{_shown(local, language, seconds)} {local.tzname()}"
 
 
+def time_of_day(at: datetime) -> str:
+    """`16:41:07 CEST`, on the clocks of Brussels; the same in every language."""
+    local = at.astimezone(BRUSSELS)
+    return f"{_clock(local, True)} {local.tzname()}"
+
+
 def day(at: datetime, language: str) -> str:
     """`20 June 2027`, the day in Brussels."""
     return calendar_day(at.astimezone(BRUSSELS), language)

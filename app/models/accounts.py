@@ -94,7 +94,10 @@ class SignInLink(Base):
 
 
 class SignIn(Base):
-    """One browser signed in as one person; ended by the person, by time or by staff."""
+    """One browser signed in as one person; ended by the person, by time or by staff.
+
+    `submission_id` and `step` name the page of a case that it was last on, at `stepped_at`.
+    """
 
     __tablename__ = "sign_in"
 
@@ -107,5 +110,12 @@ class SignIn(Base):
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    submission_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("submission.id"))
+    step: Mapped[str | None]
+    stepped_at: Mapped[datetime | None]
 
     person: Mapped[Person] = relationship()
+
+    __table_args__ = (
+        Index("ix_sign_in_submission_id", "submission_id", postgresql_where=text("submission_id is not null")),
+    )

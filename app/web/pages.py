@@ -61,6 +61,7 @@ def _environment(language: str) -> Environment:
         "brussels": partial(times.brussels, language=language),
         "utc": partial(times.utc, language=language),
         "day": partial(times.day, language=language),
+        "time_of_day": times.time_of_day,
         "calendar_day": partial(times.calendar_day, language=language),
         "to_the_end": partial(times.to_the_end, language=language),
         "both_zones": partial(times.brussels_and_utc, language=language),
@@ -242,7 +243,7 @@ def query(**values: str | list[str]) -> str:
 
 def typed(form: FormData) -> list[tuple[str, str]]:
     """What a person typed into a form, by field name, without tokens and files."""
-    hidden = {"csrf_token", "action", "revision", "key"}
+    hidden = {"csrf_token", "action", "revision", "marks", "key"}
     return [
         (name, value)
         for name, value in form.multi_items()

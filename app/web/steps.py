@@ -15,13 +15,20 @@ from app.infra.i18n import N_, Message, sort_key, translate
 from app.web import pages
 
 SELECT_FROM = 7  # choices longer than this become a select
-OWN_FIELDS = frozenset({"csrf_token", "revision", "action"})
+OWN_FIELDS = frozenset({"csrf_token", "revision", "marks", "action"})
+PICK = "pick:"
 ADDED = N_("Added. Fill it in and save.")
 
 
 def pairs(form: FormData) -> list[tuple[str, str]]:
     """The text fields of a posted form, without ours."""
-    return [(n, v) for n, v in form.multi_items() if isinstance(v, str) and n not in OWN_FIELDS]
+    given = [(n, v) for n, v in form.multi_items() if isinstance(v, str) and n not in OWN_FIELDS]
+    return [(n, v) for n, v in given if not n.startswith(PICK)]
+
+
+def picks(form: FormData) -> dict[str, str]:
+    """Which of two texts was picked, by path: `mine` or `theirs`."""
+    return {n.removeprefix(PICK): v for n, v in form.multi_items() if isinstance(v, str) and n.startswith(PICK)}
 
 
 def revision(form: FormData) -> int:
