@@ -6,7 +6,7 @@ A session remembers the last page of a case that it was on, so that colleagues s
 from alembic import op
 
 revision = "0017"
-down_revision = "0018"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
