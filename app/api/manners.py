@@ -35,9 +35,9 @@ def _tag(body: bytes) -> str:
 
 
 def is_known(headers: Headers, current: str) -> bool:
-    """Whether `If-None-Match` names what is there (RFC 9110, 13.1.2: weakly compared)."""
+    """Whether `If-None-Match` names what is there, if that has a tag (RFC 9110, 13.1.2: weakly compared)."""
     known = headers.get("if-none-match", "").strip()
-    return known == "*" or current.removeprefix("W/") in TAG.findall(known)
+    return bool(current) and (known == "*" or current.removeprefix("W/") in TAG.findall(known))
 
 
 def methods_of(routes: Sequence[BaseRoute]) -> Methods:

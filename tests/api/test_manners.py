@@ -125,7 +125,7 @@ def test_of_a_stream_that_is_only_looked_at_nothing_more_is_made(
             made.append(number)
             yield b"{}\n"
 
-    monkeypatch.setattr("app.domain.exports.ndjson", lines)
+    monkeypatch.setattr("app.domain.streams.ndjson", lines)
     head = client.head(at(names, "/calls/{code}/export.ndjson"), headers=bearer(names))
     assert (head.status_code, head.content) == (200, b"")
     assert len(made) < 10
