@@ -47,6 +47,7 @@ from app.web import (
     factors,
     files,
     hearings,
+    help,
     interests,
     keys,
     ledger,
@@ -68,6 +69,7 @@ from app.web import (
     verify,
     views,
     webhooks,
+    worksheets,
 )
 
 log = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ ROOMS = (
     receipts,
     refusals,
     earlier,
+    worksheets,
     clarifications,
     hearings,
     support,
@@ -135,6 +138,7 @@ ROOMS = (
     account,
     verify,
     problems,
+    help,
 )
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import calls, deadlines, prints, seals, statements
+from app.domain import calendars, calls, deadlines, prints, seals, statements, workbooks
 from app.domain.errors import NotFound
 from app.domain.receipts import NON_BINDING, RULE
 from app.infra import pdf
@@ -12,6 +12,8 @@ from app.web import pages
 from app.web.guards import Public
 
 router = APIRouter(prefix="/calls")
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @router.get("")
@@ -73,3 +75,23 @@ def blank_form(request: Request, code: str, actor: Public, db: Db, portal: Porta
     return pages.download(
         pdf.render("blank_form", data, call.published_at), "application/pdf", f"{call.code}-{kind}.pdf", inline=True
     )
+
+
+@router.get("/{code}/form.xlsx")
+def blank_workbook(request: Request, code: str, actor: Public, db: Db, kind: str = "FC") -> Response:
+    """The whole form of one kind of respondent as a workbook, to fill in and bring back."""
+    call = calls.by_code(db, code)
+    questions = calls.questions(call)
+    if kind not in questions.respondents:
+        raise NotFound
+    made = workbooks.write(call, questions, kind, pages.language_of(request))
+    return pages.download(made, XLSX, f"{call.code}-{kind}.xlsx")
+
+
+@router.get("/{code}/deadline.ics")
+def calendar(request: Request, code: str, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """The deadline for one's own calendar; fetched again after a change it is the same event, moved."""
+    call, language = calls.by_code(db, code), pages.language_of(request)
+    title = prints.text_of(calls.questions(call).title, language)
+    made = calendars.deadline(call, title, deadlines.confirmed(db, call), language, portal.settings.base_url)
+    return pages.download(made, "text/calendar; charset=utf-8", f"{call.code}-deadline.ics")
