@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
-from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, feed, manners, oauth, problems, schemas, sealed
+from app.api import described, description, feed, manners, oauth, problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -29,6 +29,12 @@ MAX_PAGE = 200
 BYTES: dict[str, Any] = {"content": {media_type: {} for media_type in sorted({sort for sort, _ in SORTS.values()})}}
 RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 router = APIRouter()
+
+
+class AnswersSchema(BaseModel):
+    """A JSON Schema (2020-12): the answers of a submission, by name of question."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
@@ -97,13 +103,18 @@ def show_call(response: Response, code: Code, actor: Reader, db: Db) -> dict[str
     return shown
 
 
-@router.get("/calls/{code}/schema.json", tags=["calls"], responses=KEYED | UNCHANGED)
-def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> dict[str, Any]:
+@router.get(
+    "/calls/{code}/schema.json",
+    response_model=AnswersSchema,
+    tags=["calls"],
+    responses=KEYED | UNCHANGED,
+)
+def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> Response:
     """JSON Schema (2020-12) of the answers of one kind of respondent: MS, FC or OO."""
     questions = calls.questions(described.call_of(db, actor, code))
     if kind not in questions.respondents:
         raise NotFound
-    return schema.json_schema(questions, kind)
+    return JSONResponse(schema.json_schema(questions, kind))
 
 
 @router.get(
@@ -258,7 +269,7 @@ def create_api() -> FastAPI:
     api = FastAPI(
         title="Expression of interest portal",
         version="1.0.0",
-        description="What was submitted to the portal, for EuroHPC. Content is released when a call closes.",
+        generate_unique_id_function=lambda route: route.name,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -273,11 +284,7 @@ def create_api() -> FastAPI:
     api.state.titles, api.state.meanings = problems.TITLES, problems.MEANINGS
 
     def openapi() -> dict[str, Any]:
-        if api.openapi_schema is None:
-            made = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
-            made["servers"] = [{"url": "/api/v1"}]
-            oauth.describe(made)
-            api.openapi_schema = made
+        api.openapi_schema = api.openapi_schema or description.describe(api)
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign]
