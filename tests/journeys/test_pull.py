@@ -221,3 +221,49 @@ def test_the_server_ends_at_once_also_while_somebody_waits(tmp_path: Path) -> No
         thread.join()
     assert time.monotonic() - started < 8
     assert (got[0][0]["items"], got[0][0]["cursor"]) == ([], page["cursor"])
+
+
+USE = """
+import sys
+from eoi_client import AuthenticatedClient
+from eoi_client.api.calls import list_calls, show_call
+from eoi_client.api.deliveries import acknowledge
+from eoi_client.api.feed import read_feed
+from eoi_client.api.submissions import attachment, show_submission
+from eoi_client.models import Arrived, Problem, Submission
+
+portal, call, key = sys.argv[1:]
+with AuthenticatedClient(base_url=portal + "/api/v1", token=key) as client:
+    assert [one.code for one in list_calls.sync(client=client).items] == [call]
+    entries = read_feed.sync(call, client=client).items
+    gone = {entry.reference for entry in entries if entry.kind == "withdrawn"}
+    entry = next(entry for entry in entries if entry.reference not in gone)
+    document = show_submission.sync(entry.reference, client=client)
+    assert isinstance(document, Submission), document
+    assert (document.payload_sha256, document.received_at.tzinfo is None) == (entry.payload_sha256, False)
+    file = document.files[0]
+    content = attachment.sync(entry.reference, file.sha256, client=client).payload.read()
+    assert (len(content), content[:5]) == (file.size, b"%PDF-")
+    arrived = Arrived(entry.version, entry.payload_sha256, [one.sha256 for one in document.files])
+    assert acknowledge.sync(entry.reference, client=client, body=arrived).reference == entry.reference
+    refused = show_call.sync("none", client=client)
+    assert isinstance(refused, Problem) and refused.code == "not_found", refused
+    print(document.reference)
+"""
+
+
+def test_a_generated_client_compiles_and_fetches_a_submission(served: Served, sandbox: Sandbox, tmp_path: Path) -> None:
+    words = ["generate", "--url", f"{served.url}/api/v1/openapi.json", "--meta", "none", "--fail-on-warning"]
+    words += ["--output-path", str(tmp_path / "eoi_client"), "--config", "clients/openapi-python-client.yaml"]
+    made = subprocess.run(
+        [sys.executable, "-m", "openapi_python_client", *words], cwd=ROOT, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    modules = list((tmp_path / "eoi_client").rglob("*.py"))
+    assert len(modules) > 50
+    assert [path.name for path in modules if len(path.stem) > 32] == []  # names that a person would have chosen
+    assert subprocess.run([sys.executable, "-m", "compileall", "-q", str(tmp_path / "eoi_client")]).returncode == 0
+    (tmp_path / "use.py").write_text(USE)
+    command = [sys.executable, "use.py", served.url, sandbox["call"], sandbox["key"]]
+    used = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
