@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.api import oauth, problems
+from app.api import described, oauth, problems
 from app.domain.bearers import KeyUnknown
 from app.domain.deliveries import DigestMismatch
 from app.domain.errors import CallNotClosed, Invalid, NotFound, Refused, Throttled, Unavailable
@@ -32,8 +32,11 @@ HEADERS = {
     "Allow": "The methods of this address.",
     "Link": 'Where to go on, as `<…>; rel="next"`.',
 }
-TEXT = ("application/x-ndjson", "text/csv")
-BINARY = {"type": "string", "format": "binary"}
+SORTS = {
+    "application/json": {},
+    "application/x-ndjson": {"type": "string"},
+    "text/csv": {"type": "string"},
+}
 SAID: dict[str, Refused] = {
     "400": CursorInvalid(),
     "401": KeyUnknown(),
@@ -67,13 +70,22 @@ def describe(api: FastAPI) -> dict[str, Any]:
     }
     for verbs in made["paths"].values():
         for verb, operation in verbs.items():
+            if verb == "get" and "security" in operation and _document(operation):
+                operation["responses"].setdefault("304", described.UNCHANGED[304])
             for status, answer in operation["responses"].items():
-                _complete(operation, verb, status, answer)
+                _complete(operation, status, answer)
             _show(operation)
     return made
 
 
-def _complete(operation: dict[str, Any], verb: str, status: str, answer: dict[str, Any]) -> None:
+def _document(operation: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what is answered as a whole document; nothing where it is streamed, or no JSON."""
+    content = operation["responses"]["200"].get("content", {})
+    found: dict[str, Any] = content.get("application/json", {}).get("schema", {})
+    return found
+
+
+def _complete(operation: dict[str, Any], status: str, answer: dict[str, Any]) -> None:
     """What every answer of its sort has: its headers, and of a problem the one type that it comes in."""
     content = answer.get("content", {})
     if problems.MEDIA_TYPE in content:
@@ -81,7 +93,7 @@ def _complete(operation: dict[str, Any], verb: str, status: str, answer: dict[st
         content[problems.MEDIA_TYPE] = {"schema": schema, "example": problems.document(SAID[status])}
     for media_type, held in content.items():
         if not held:
-            held["schema"] = {"type": "string"} if media_type in TEXT else BINARY
+            held["schema"] = SORTS.get(media_type, {"type": "string", "format": "binary"})
     names = {"X-Request-Id"}
     if "429" in operation["responses"]:
         names |= {"RateLimit", "RateLimit-Policy"}
@@ -91,8 +103,7 @@ def _complete(operation: dict[str, Any], verb: str, status: str, answer: dict[st
         names |= {"Retry-After"}
     if status == "401":
         names |= {"WWW-Authenticate"}
-    properties = operation["responses"]["200"].get("content", {}).get("application/json", {}).get("schema", {})
-    if status == "200" and properties.get("$ref", "").rpartition("/")[2] in ("Items", "Feed"):
+    if status == "200" and _document(operation).get("$ref", "").rpartition("/")[2] in ("Items", "Feed"):
         names |= {"Link"}
     answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS if name in names}
 

@@ -20,10 +20,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import accounts, releases
+from app.domain import accounts, keys, releases
 from app.infra import database
 from app.infra.postgres import Cluster
 from app.models import Delivery, Person
+from tests import make
 from tests.journeys.served import ROOT, Served, serving
 
 BY = "coordinator@demo.example"
@@ -84,10 +85,10 @@ def kept(folder: Path) -> list[str]:
 def test_a_copy_is_complete_follows_what_is_taken_back_and_mends_itself(
     served: Served, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    keys = tmp_path / "jwks.json"
-    keys.write_bytes(httpx.get(f"{served.url}/.well-known/jwks.json").content)
+    jwks = tmp_path / "jwks.json"
+    jwks.write_bytes(httpx.get(f"{served.url}/.well-known/jwks.json").content)
     folder, count = tmp_path / "copy", sandbox["released"] - sandbox["taken_back"]
-    code, said = pull(served, sandbox, folder, "--keys", str(keys))
+    code, said = pull(served, sandbox, folder, "--keys", str(jwks))
     assert (code, said.split(", all")[0]) == (0, f"Complete: {count} of {count} released")
     assert "signature checked" in said
     first, second, *_ = kept(folder)
@@ -169,13 +170,23 @@ def test_the_commands_of_the_getting_started_page_do_what_it_says(
 ) -> None:
     page = (ROOT / "docs" / "eurohpc.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) > 7
-    environ = {**os.environ, "PORTAL": served.url, "CALL": sandbox["call"], "EOI_KEY": sandbox["key"]}
+    with opened(served) as db:
+        client, secret = make.agreed(db, [sandbox["call"]], *keys.SCOPES, kind="client_secret")
+        own = {"CLIENT_ID": client.prefix, "CLIENT_SECRET": str(secret)}
+    log = served.data.parent / "log"
+    before = log.stat().st_size
+    environ = {**os.environ, "PORTAL": served.url, "CALL": sandbox["call"], "EOI_KEY": sandbox["key"], **own}
     for block in blocks:
         words = ["bash", "-euo", "pipefail", "-c", block]
         done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (block, done.stdout, done.stderr)
     assert json.loads((tmp_path / "leaves.json").read_text())["call"] == sandbox["call"]
+    asked = re.findall(r" (GET|POST) /api/v1(\S+) 2\d\d$", log.read_text()[before:], re.MULTILINE)
+    missing = []
+    for path, verbs in json.loads((ROOT / "tests" / "openapi.json").read_text())["paths"].items():
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+        missing += [path for verb in verbs if not any(v == verb.upper() and pattern.fullmatch(p) for v, p in asked)]
+    assert [path for path in missing if "/export." not in path or path.endswith("ndjson")] == []
 
 
 def ask(served: Served, sandbox: Sandbox, after: str, wait: int) -> tuple[Any, float]:
