@@ -293,14 +293,15 @@ def pull(stage: Stage, number: int, kills: int, folder: Path, chance: Random) ->
         key = keys.issue(db, SYSTEM, "bench", [CALL], list(keys.SCOPES))[1]
     command = [sys.executable, str(ROOT / "clients" / "eoi_pull.py"), stage.url, CALL, str(folder)]
     environ, started, done = os.environ | {"EOI_KEY": key}, time.monotonic(), 0
-    for _ in range(kills):
+    while done < kills:
         process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            process.wait(timeout=chance.uniform(1, number / 150))
+            process.wait(timeout=chance.uniform(1, max(2, number / kills / 20)))
         except subprocess.TimeoutExpired:
             process.kill()
             done += 1
-        process.wait()
+        if process.wait() == 0:
+            break  # it had it all before it could be killed: fewer kills are told
     last = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     took = time.monotonic() - started
     held = {place.name for place in (folder / "submissions").iterdir()}

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api import handed, manners
 from app.api.credentials import Deliverer, Reader
-from app.api.described import KEYED, UNCHANGED, Code, Ref, call_of, refusals
+from app.api.described import KEYED, Code, Ref, call_of, refusals
 from app.api.problems import problem
 from app.deps import Db, Portal, PortalDep
 from app.domain import audit, completeness, deliveries, dossiers, feed
@@ -28,7 +28,7 @@ router = APIRouter()
     "/calls/{code}/feed",
     response_model=handed.Feed,
     tags=["feed"],
-    responses=KEYED | UNCHANGED | refusals(410),
+    responses=KEYED | refusals(410),
     summary="Feed",
 )
 async def read_feed(
@@ -88,9 +88,7 @@ def _entry(entry: FeedEntry) -> dict[str, Any]:
     }
 
 
-@router.get(
-    "/calls/{code}/leaves", response_model=handed.Leaves, tags=["proof"], responses=KEYED | UNCHANGED, summary="Leaves"
-)
+@router.get("/calls/{code}/leaves", response_model=handed.Leaves, tags=["proof"], responses=KEYED, summary="Leaves")
 def leaves(request: Request, code: Code, actor: Reader, db: Db) -> Response:
     """What shows that your copy is complete: the seal with all its leaves, and the contents of those released to you.
 
@@ -133,7 +131,7 @@ def acknowledge(ref: Ref, arrived: handed.Arrived, actor: Deliverer, db: Db) -> 
     "/submissions/{ref}/deliveries",
     response_model=handed.Deliveries,
     tags=["deliveries"],
-    responses=KEYED | UNCHANGED,
+    responses=KEYED,
     summary="Acknowledged",
 )
 def acknowledged(ref: Ref, actor: Deliverer, db: Db) -> dict[str, Any]:

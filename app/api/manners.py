@@ -118,7 +118,8 @@ class Sending:
         await self._go(held, headers)
 
     async def _go(self, message: Message, headers: MutableHeaders) -> None:
-        if message["status"] in (200, 206) and self._is_read() and is_known(self.asked, headers.get("etag", "")):
+        tag = headers.get("etag")
+        if tag and message["status"] in (200, 206) and self._is_read() and is_known(self.asked, tag):
             self.is_bare = True
             kept = [(name, value) for name, value in headers.raw if not name.startswith(b"content-")]
             message = {**message, "status": 304, "headers": kept}

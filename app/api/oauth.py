@@ -55,12 +55,24 @@ FORM: dict[str, Any] = {
     },
     "security": [{"client": []}, {}],
 }
-REFUSED: dict[int | str, dict[str, Any]] = {
+TOKEN = {
+    "access_token": "eoi_at_5f2c9a01b7de_" + "0" * 48 + "_24bd2afd",
+    "token_type": "Bearer",
+    "expires_in": int(grants.LIVES.total_seconds()),
+    "scope": "submissions:read",
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"example": TOKEN}}},
     400: {
         "model": schemas.TokenRefused,
+        "content": {"application/json": {"example": {"error": "unsupported_grant_type"}}},
         "description": "The request is refused; `error` says why (RFC 6749, section 5.2).",
     },
-    401: {"model": schemas.TokenRefused, "description": "The client did not prove who it is."},
+    401: {
+        "model": schemas.TokenRefused,
+        "content": {"application/json": {"example": {"error": "invalid_client", "error_description": NOT_PROVEN}}},
+        "description": "The client did not prove who it is.",
+    },
     429: {
         "model": schemas.Problem,
         "content": {problems.MEDIA_TYPE: {}},
@@ -242,7 +254,7 @@ def _headers(request: Request) -> dict[str, str]:
     "/oauth/token",
     response_model=schemas.AccessToken,
     tags=["credentials"],
-    responses=REFUSED,
+    responses=ANSWERS,
     openapi_extra=FORM,
 )
 def token(request: Request, actor: Counted, portal: PortalDep, form: Given) -> Response:

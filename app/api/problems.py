@@ -124,19 +124,23 @@ def install(api: FastAPI) -> None:
 
 def problem(refusal: Refused, headers: dict[str, str] | None = None) -> Response:
     """The problem document of a refusal, with the headers that belong to its status."""
-    known = {name: _plain(value) for name, value in refusal.extra.items() if name != "sign_in"}
     number = audit.request_id.get()
-    body = {
+    body = document(refusal) | ({"request_id": number} if number else {})
+    given = {"Cache-Control": "no-store", **_headers(refusal), **(headers or {})}
+    return JSONResponse(body, refusal.status, given, MEDIA_TYPE)
+
+
+def document(refusal: Refused) -> dict[str, Any]:
+    """What is said of a refusal, whatever request it was of."""
+    known = {name: _plain(value) for name, value in refusal.extra.items() if name != "sign_in"}
+    return {
         "type": f"{PAGES}/{refusal.code}",
         "title": TITLES.get(refusal.code, HTTPStatus(refusal.status).phrase),
         "status": refusal.status,
         "code": refusal.code,
         "detail": refusal.message.text("en"),
-        **({"request_id": number} if number else {}),
         **known,
     }
-    given = {"Cache-Control": "no-store", **_headers(refusal), **(headers or {})}
-    return JSONResponse(body, refusal.status, given, MEDIA_TYPE)
 
 
 def _plain(value: Any) -> Any:

@@ -6,12 +6,12 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
-from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, exported, feed, manners, oauth, problems, schemas, sealed
+from app.api import described, description, exported, feed, manners, oauth, problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -28,6 +28,12 @@ MAX_PAGE = 200
 BYTES: dict[str, Any] = {"content": {media_type: {} for media_type in sorted({sort for sort, _ in SORTS.values()})}}
 RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 router = APIRouter()
+
+
+class AnswersSchema(BaseModel):
+    """A JSON Schema (2020-12): the answers of a submission, by name of question."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
@@ -75,9 +81,7 @@ def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) 
     return {"outcome": verdict.outcome, "sentence": {lang: verdict.sentence.text(lang) for lang in ("en", "nl")}}
 
 
-@router.get(
-    "/calls", response_model=schemas.Calls, tags=["calls"], responses=refusals(400, 401, 403, 429, 503) | UNCHANGED
-)
+@router.get("/calls", response_model=schemas.Calls, tags=["calls"], responses=refusals(400, 401, 403, 429, 503))
 def list_calls(response: Response, actor: Reader, db: Db) -> dict[str, Any]:
     """The calls that the key is for, with their windows and counts. `ETag` tells nothing of `now`."""
     found = [call for call in calls.all_calls(db) if call.code in actor.call_codes]
@@ -87,7 +91,7 @@ def list_calls(response: Response, actor: Reader, db: Db) -> dict[str, Any]:
     return {"items": items}
 
 
-@router.get("/calls/{code}", response_model=schemas.Call, tags=["calls"], responses=KEYED | UNCHANGED)
+@router.get("/calls/{code}", response_model=schemas.Call, tags=["calls"], responses=KEYED)
 def show_call(response: Response, code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """One call: window, zone, state, counts, digest of its definition. `ETag` tells nothing of `now`."""
     call = described.call_of(db, actor, code)
@@ -96,18 +100,21 @@ def show_call(response: Response, code: Code, actor: Reader, db: Db) -> dict[str
     return shown
 
 
-@router.get("/calls/{code}/schema.json", tags=["calls"], responses=KEYED | UNCHANGED)
-def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> dict[str, Any]:
+@router.get(
+    "/calls/{code}/schema.json",
+    response_model=AnswersSchema,
+    tags=["calls"],
+    responses=KEYED,
+)
+def call_schema(code: Code, actor: Reader, db: Db, kind: Annotated[str, Query(max_length=2)] = "FC") -> Response:
     """JSON Schema (2020-12) of the answers of one kind of respondent: MS, FC or OO."""
     questions = calls.questions(described.call_of(db, actor, code))
     if kind not in questions.respondents:
         raise NotFound
-    return schema.json_schema(questions, kind)
+    return JSONResponse(schema.json_schema(questions, kind))
 
 
-@router.get(
-    "/calls/{code}/submissions", response_model=schemas.Items, tags=["submissions"], responses=KEYED | UNCHANGED
-)
+@router.get("/calls/{code}/submissions", response_model=schemas.Items, tags=["submissions"], responses=KEYED)
 def list_submissions(
     request: Request,
     response: Response,
@@ -144,7 +151,7 @@ def list_submissions(
     return {"items": items, "next": following}
 
 
-@router.get("/submissions/{ref}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED | UNCHANGED)
+@router.get("/submissions/{ref}", response_model=schemas.Submission, tags=["submissions"], responses=KEYED)
 def show_submission(request: Request, ref: Ref, actor: Reader, db: Db) -> Response:
     """The version that counts, grouped by the headings of Art. 12b(19). `ETag` changes only with the content."""
     return _submission(request, ref, None, actor, db)
@@ -154,7 +161,7 @@ def show_submission(request: Request, ref: Ref, actor: Reader, db: Db) -> Respon
     "/submissions/{ref}/versions/{number}",
     response_model=schemas.Submission,
     tags=["submissions"],
-    responses=KEYED | UNCHANGED,
+    responses=KEYED,
 )
 def show_version(
     request: Request, ref: Ref, number: Annotated[int, Path(ge=1, le=100_000)], actor: Reader, db: Db
@@ -220,7 +227,7 @@ def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     return seals.document(db, described.call_of(db, actor, code))
 
 
-@router.get("/submissions/{ref}/proof", response_model=sealed.Proof, tags=["proof"], responses=KEYED | UNCHANGED)
+@router.get("/submissions/{ref}/proof", response_model=sealed.Proof, tags=["proof"], responses=KEYED)
 def submission_proof(ref: Ref, actor: Reader, db: Db) -> dict[str, Any]:
     """What shows that a submission is in the sealed set: its leaf, and the path to the root of the seal (RFC 9162)."""
     submission, _ = dossiers.load(db, actor, ref)
@@ -238,7 +245,7 @@ def create_api() -> FastAPI:
     api = FastAPI(
         title="Expression of interest portal",
         version="1.0.0",
-        description="What was submitted to the portal, for EuroHPC. Content is released when a call closes.",
+        generate_unique_id_function=lambda route: route.name,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -254,11 +261,7 @@ def create_api() -> FastAPI:
     api.state.titles, api.state.meanings = problems.TITLES, problems.MEANINGS
 
     def openapi() -> dict[str, Any]:
-        if api.openapi_schema is None:
-            made = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
-            made["servers"] = [{"url": "/api/v1"}]
-            oauth.describe(made)
-            api.openapi_schema = made
+        api.openapi_schema = api.openapi_schema or description.describe(api)
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -16,11 +17,14 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import feed, seals
+from app.domain import calls, feed, keys, seals
+from app.domain.access import SYSTEM
+from app.models import ApiKey
 from tests import make
 
 AGREED = json.loads((make.HERE / "openapi.json").read_text())
@@ -33,17 +37,38 @@ CHECKS: list[Any] = [
     response_schema_conformance,
 ]
 Real = dict[str, list[Any]]
+EVERY = ("submissions:read", "attachments:read", "deliveries:write")
+NEEDED = {
+    f"{verb.upper()} {path}": scope
+    for path, verbs in AGREED["paths"].items()
+    for verb, operation in verbs.items()
+    for given in operation.get("security", [])
+    for scope in given.get("oauth2", [])
+}
+BEFORE = {"GET /calls/{code}", "GET /calls/{code}/schema.json"}  # what a key may see of a call that is open
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody who asks: what they send, which scopes that is good for, and the calls that they may never see into."""
+
+    headers: dict[str, str]
+    scopes: tuple[str, ...] = ()
+    shut: tuple[str, ...] = ("closed", "open", "elsewhere")
 
 
 @pytest.fixture
 def real(db: Session, portal: Portal) -> Real:
-    """A closed call and an open one, each with a submission that has a file; every name in them, by parameter."""
+    """A closed call, an open one and a closed one of others, each with a submission that has a file, and a word of its own.
+
+    Every name in them, by parameter.
+    """
     found: Real = {"code": [], "ref": [], "sha256": [], "number": [1, 2], "kind": ["MS", "FC", "OO"], "receipt": []}
     found["arrived"] = []
     found["tag"] = ["*", "nonsense"]
-    for closes_in in (0, 3600):
+    for word, closes_in in (("closed", 0), ("open", 3600), ("elsewhere", 0)):
         call = make.call(db)
-        case, actor = make.submission(db, call, make.person(db))
+        case, actor = make.submission(db, call, make.person(db), title=f"Secret of {word}")
         found["sha256"].append(make.attach(db, portal.files, actor, case).sha256)
         made = make.send(db, actor, case, portal.signer)
         arrived = {"version": 1, "payload_sha256": made.payload_sha256, "files": [found["sha256"][-1]]}
@@ -53,11 +78,12 @@ def real(db: Session, portal: Portal) -> Real:
         make.move_deadline(db, call, closes_in)
         found["code"].append(call.code)
         found["ref"].append(case.reference)
-    (closed,) = seals.due(db)
-    make.seal(db, closed, portal.signer)
+    for call in seals.due(db):
+        make.seal(db, call, portal.signer)
     make.number(db)
+    closed = calls.by_code(db, found["code"][0])
     for name in ("code", "ref", "sha256", "arrived"):  # what answers with content, drawn more often
-        found[name] += [found[name][0]] * 3
+        found[name] += [found[name][0]] * 4
     found["cursor"] = found["ref"]
     found["after"] = ["", "", "", str(feed.Cursor(feed.position(db, closed).epoch, 0)), "0" * 16 + "-1"]
     found["wait"] = [0, 1]
@@ -71,21 +97,46 @@ def conditions(real: Real) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def keys(db: Session, real: Real) -> list[dict[str, str]]:
-    """Headers with a valid key for both calls, with one for each scope, from elsewhere, and with none that is known."""
-    every = ["submissions:read", "attachments:read", "deliveries:write"]
-    texts = [make.issued(db, real["code"], *scopes)[1] for scopes in (every, *([scope] for scope in every))]
-    texts.append(make.issued(db, real["code"], *every, networks=["192.0.2.0/24"])[1])
-    texts += ["eoi_none", f"{texts[0][:-8]}00000000"]
-    return [{"Authorization": f"Bearer {text}"} for text in texts]
+def holders(db: Session, real: Real) -> list[Holder]:
+    """Who has a key to the closed and the open call, for all scopes and for each; and who has none that is good for them."""
+    closed, opened, elsewhere = real["code"][:3]
+
+    def bearer(text: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {text}"}
+
+    good = [(EVERY, [closed, opened]), *(((scope,), [closed, opened]) for scope in EVERY)]
+    found = [
+        Holder(bearer(make.issued(db, codes, *scopes)[1]), scopes, ("open", "elsewhere")) for scopes, codes in good
+    ]
+    found.append(Holder(bearer(make.issued(db, [elsewhere], *EVERY)[1]), EVERY, ("closed", "open")))
+    texts = [make.issued(db, [closed], *EVERY, networks=["192.0.2.0/24"])[1], "eoi_none"]
+    expired, late = make.issued(db, [closed, opened], *EVERY)
+    db.execute(update(ApiKey).where(ApiKey.id == expired.id).values(expires_at=calls.clock(db)))
+    revoked, ended = make.issued(db, [closed, opened], *EVERY)
+    keys.revoke(db, SYSTEM, revoked.id)
+    texts += [late, ended, f"{ended[:-8]}00000000"]
+    return [*found, *(Holder(bearer(text)) for text in texts), Holder({})]
 
 
 @pytest.fixture
-def clients(db: Session, real: Real) -> list[dict[str, str]]:
-    """Headers by which a client of OAuth proves who it is, and some that prove nothing."""
-    made, secret = make.agreed(db, real["code"], "submissions:read", kind="client_secret")
+def clients(db: Session, real: Real) -> list[Holder]:
+    """Who proves by OAuth who they are, and who proves nothing."""
+    made, secret = make.agreed(db, real["code"][:2], "submissions:read", kind="client_secret")
     proofs = [f"{made.prefix}:{secret}", f"{made.prefix}:{secret}", f"{made.prefix}:x", "eoi_none:x", "\xff\xfe", ":"]
-    return [{"Authorization": "Basic " + base64.b64encode(proof.encode("latin-1")).decode()} for proof in proofs]
+    encoded = [base64.b64encode(proof.encode("latin-1")).decode() for proof in proofs]
+    return [Holder({"Authorization": f"Basic {proof}"}) for proof in encoded]
+
+
+def judge(label: str, holder: Holder, case: Case[Any], real: Real, status: int, body: str) -> None:
+    """Nothing of a call that is open or of others; nothing at all without the scope."""
+    for place, word in enumerate(("closed", "open", "elsewhere")):
+        if word not in holder.shut:
+            continue
+        assert f"Secret of {word}" not in body
+        named = set((case.path_parameters or {}).values()) & {real["code"][place], real["ref"][place]}
+        assert not (named and status < 400) or (label in BEFORE and word == "open" and holder.scopes), (word, status)
+    if label in NEEDED:
+        assert status >= 400 or NEEDED[label] in holder.scopes
 
 
 def aimed(draw: Any, case: Case[Any], real: Real) -> Case[Any]:
@@ -109,25 +160,26 @@ def aimed(draw: Any, case: Case[Any], real: Real) -> Case[Any]:
 
 @pytest.mark.parametrize("label", LABELS)
 def test_each_operation_answers_as_described(
-    client: TestClient, real: Real, keys: list[dict[str, str]], clients: list[dict[str, str]], label: str
+    client: TestClient, real: Real, holders: list[Holder], clients: list[Holder], label: str
 ) -> None:
     described = schemathesis.openapi.from_dict(client.get("/api/v1/openapi.json").json())
     operation = described.find_operation_by_label(label)
     assert operation is not None
     seen: set[int] = set()
-    holders = clients if label.endswith("/oauth/token") else [keys[0]] * 20 + keys
+    asking = clients if label.endswith("/oauth/token") else [holders[0]] * 20 + holders
 
     @given(st.data(), st.sampled_from([GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]))
     def ask(data: st.DataObject, mode: GenerationMode) -> None:
         case = aimed(data.draw, data.draw(operation.as_strategy(generation_mode=mode)), real)
         sent = case.as_transport_kwargs(base_url="http://testserver/api/v1")
         body = {"content": sent.pop("data")} if isinstance(sent.get("data"), bytes | str) else {}
-        given_headers = data.draw(st.sampled_from(holders)), data.draw(st.sampled_from(conditions(real)))
-        sent["headers"] = {**sent["headers"], **given_headers[0], **given_headers[1]}
+        holder, more = data.draw(st.sampled_from(asking)), data.draw(st.sampled_from(conditions(real)))
+        sent["headers"] = {**sent["headers"], **holder.headers, **more}
         sent.pop("cookies")
         answer = client.request(**sent, **body)
         seen.add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
+        judge(label, holder, case, real, answer.status_code, answer.text)
 
     ask()
     assert seen & {200, 201}, seen

@@ -20,10 +20,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain import accounts, releases
+from app.domain import accounts, keys, releases
 from app.infra import database
 from app.infra.postgres import Cluster
 from app.models import Delivery, Person
+from tests import make
 from tests.journeys.served import ROOT, Served, serving
 
 BY = "coordinator@demo.example"
@@ -84,10 +85,10 @@ def kept(folder: Path) -> list[str]:
 def test_a_copy_is_complete_follows_what_is_taken_back_and_mends_itself(
     served: Served, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    keys = tmp_path / "jwks.json"
-    keys.write_bytes(httpx.get(f"{served.url}/.well-known/jwks.json").content)
+    jwks = tmp_path / "jwks.json"
+    jwks.write_bytes(httpx.get(f"{served.url}/.well-known/jwks.json").content)
     folder, count = tmp_path / "copy", sandbox["released"] - sandbox["taken_back"]
-    code, said = pull(served, sandbox, folder, "--keys", str(keys))
+    code, said = pull(served, sandbox, folder, "--keys", str(jwks))
     assert (code, said.split(", all")[0]) == (0, f"Complete: {count} of {count} released")
     assert "signature checked" in said
     first, second, *_ = kept(folder)
@@ -169,13 +170,23 @@ def test_the_commands_of_the_getting_started_page_do_what_it_says(
 ) -> None:
     page = (ROOT / "docs" / "eurohpc.md").read_text()
     blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) > 7
-    environ = {**os.environ, "PORTAL": served.url, "CALL": sandbox["call"], "EOI_KEY": sandbox["key"]}
+    with opened(served) as db:
+        client, secret = make.agreed(db, [sandbox["call"]], *keys.SCOPES, kind="client_secret")
+        own = {"CLIENT_ID": client.prefix, "CLIENT_SECRET": str(secret)}
+    log = served.data.parent / "log"
+    before = log.stat().st_size
+    environ = {**os.environ, "PORTAL": served.url, "CALL": sandbox["call"], "EOI_KEY": sandbox["key"], **own}
     for block in blocks:
         words = ["bash", "-euo", "pipefail", "-c", block]
         done = subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, (block, done.stdout, done.stderr)
     assert json.loads((tmp_path / "leaves.json").read_text())["call"] == sandbox["call"]
+    asked = re.findall(r" (GET|POST) /api/v1(\S+) 2\d\d$", log.read_text()[before:], re.MULTILINE)
+    missing = []
+    for path, verbs in json.loads((ROOT / "tests" / "openapi.json").read_text())["paths"].items():
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+        missing += [path for verb in verbs if not any(v == verb.upper() and pattern.fullmatch(p) for v, p in asked)]
+    assert [path for path in missing if "/export." not in path or path.endswith("ndjson")] == []
 
 
 def ask(served: Served, sandbox: Sandbox, after: str, wait: int) -> tuple[Any, float]:
@@ -221,3 +232,49 @@ def test_the_server_ends_at_once_also_while_somebody_waits(tmp_path: Path) -> No
         thread.join()
     assert time.monotonic() - started < 8
     assert (got[0][0]["items"], got[0][0]["cursor"]) == ([], page["cursor"])
+
+
+USE = """
+import sys
+from eoi_client import AuthenticatedClient
+from eoi_client.api.calls import list_calls, show_call
+from eoi_client.api.deliveries import acknowledge
+from eoi_client.api.feed import read_feed
+from eoi_client.api.submissions import attachment, show_submission
+from eoi_client.models import Arrived, Problem, Submission
+
+portal, call, key = sys.argv[1:]
+with AuthenticatedClient(base_url=portal + "/api/v1", token=key) as client:
+    assert [one.code for one in list_calls.sync(client=client).items] == [call]
+    entries = read_feed.sync(call, client=client).items
+    gone = {entry.reference for entry in entries if entry.kind == "withdrawn"}
+    entry = next(entry for entry in entries if entry.reference not in gone)
+    document = show_submission.sync(entry.reference, client=client)
+    assert isinstance(document, Submission), document
+    assert (document.payload_sha256, document.received_at.tzinfo is None) == (entry.payload_sha256, False)
+    file = document.files[0]
+    content = attachment.sync(entry.reference, file.sha256, client=client).payload.read()
+    assert (len(content), content[:5]) == (file.size, b"%PDF-")
+    arrived = Arrived(entry.version, entry.payload_sha256, [one.sha256 for one in document.files])
+    assert acknowledge.sync(entry.reference, client=client, body=arrived).reference == entry.reference
+    refused = show_call.sync("none", client=client)
+    assert isinstance(refused, Problem) and refused.code == "not_found", refused
+    print(document.reference)
+"""
+
+
+def test_a_generated_client_compiles_and_fetches_a_submission(served: Served, sandbox: Sandbox, tmp_path: Path) -> None:
+    words = ["generate", "--url", f"{served.url}/api/v1/openapi.json", "--meta", "none", "--fail-on-warning"]
+    words += ["--output-path", str(tmp_path / "eoi_client"), "--config", "clients/openapi-python-client.yaml"]
+    made = subprocess.run(
+        [sys.executable, "-m", "openapi_python_client", *words], cwd=ROOT, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    modules = list((tmp_path / "eoi_client").rglob("*.py"))
+    assert len(modules) > 50
+    assert [path.name for path in modules if len(path.stem) > 32] == []  # names that a person would have chosen
+    assert subprocess.run([sys.executable, "-m", "compileall", "-q", str(tmp_path / "eoi_client")]).returncode == 0
+    (tmp_path / "use.py").write_text(USE)
+    command = [sys.executable, "use.py", served.url, sandbox["call"], sandbox["key"]]
+    used = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
