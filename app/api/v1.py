@@ -1,22 +1,21 @@
-"""The API for EuroHPC, read-only: calls, submissions after the cutoff, files, the whole as a stream, and checking receipts."""
+"""The API for EuroHPC, read-only: calls, submissions after the cutoff, files, and checking receipts."""
 
 import base64
 import os
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.openapi.utils import get_openapi
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, feed, oauth, problems, schemas, sealed
+from app.api import described, exported, feed, oauth, problems, schemas, sealed
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals, support
+from app.domain import audit, calls, dossiers, oversight, proofs, schema, seals, support
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.domain.feed import CursorInvalid
@@ -206,25 +205,6 @@ class Ranged(FileResponse):
         await super().__call__(scope, receive, send)
 
 
-@router.get(
-    "/calls/{code}/export.ndjson",
-    tags=["submissions"],
-    response_class=Response,
-    responses=KEYED | {200: {"content": {"application/x-ndjson": {}}}},
-)
-def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
-    """Every submission, a line each, streamed; the last line is the manifest with count and SHA-256 of the lines before."""
-    call = described.call_of(db, actor, code)
-    dossiers.require_closed(db, call)
-    exports.record(db, actor, call, "ndjson")
-
-    def lines() -> Iterator[bytes]:
-        with portal.sessions.begin() as own:
-            yield from exports.ndjson(own, actor, calls.by_code(own, code))
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
-
-
 @router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED)
 def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """The signed seal of a call with the leaves of its tree, the same as on the public page."""
@@ -256,6 +236,7 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(router)
+    api.include_router(exported.router)
     api.include_router(feed.router)
     api.include_router(oauth.router)
     api.add_middleware(Rates)
