@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, exported, feed, oauth, problems, schemas, sealed
+from app.api import described, exported, feed, oauth, problems, schemas, sealed, versioned
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -228,8 +228,8 @@ def create_api() -> FastAPI:
     """The API as an application of its own, to be mounted at /api/v1."""
     api = FastAPI(
         title="Expression of interest portal",
-        version="1.0.0",
-        description="What was submitted to the portal, for EuroHPC. Content is released when a call closes.",
+        version=versioned.VERSION,
+        description=f"What was submitted to the portal, for EuroHPC. Content is released when a call closes.\n\n{versioned.SUPPORT}",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -240,12 +240,14 @@ def create_api() -> FastAPI:
     api.include_router(feed.router)
     api.include_router(oauth.router)
     api.add_middleware(Rates)
+    api.add_middleware(versioned.Versioned)
     problems.install(api)
     api.state.meanings = problems.MEANINGS
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
             made = get_openapi(title=api.title, version=api.version, description=api.description, routes=api.routes)
+            made["info"]["x-supported-until"] = versioned.SUPPORTED_UNTIL
             made["servers"] = [{"url": "/api/v1"}]
             oauth.describe(made)
             api.openapi_schema = made

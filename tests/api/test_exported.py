@@ -245,3 +245,18 @@ def test_a_reader_who_goes_away_leaves_no_transaction_open(committed: Portal, cl
         assert way == "breaks", failure
     assert seen == [1]
     assert open_transactions(committed, cluster) == 0
+
+
+def test_every_answer_names_the_version_a_refusal_too(client: TestClient, db: Session, closed: Call) -> None:
+    described = client.get("/api/v1/openapi.json")
+    version = described.json()["info"]["version"]
+    assert version in described.json()["info"]["description"]
+    answers = [
+        described,
+        client.get("/api/v1/nowhere"),
+        client.get(f"/api/v1/calls/{closed.code}"),
+        client.get("/api/v1/time"),
+    ]
+    assert [(answer.status_code, answer.headers["api-version"]) for answer in answers] == [
+        (status, version) for status in (200, 404, 401, 200)
+    ]
