@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, exported, feed, oauth, problems, schemas, sealed, versioned
+from app.api import described, exported, feed, oauth, packed, problems, schemas, sealed, versioned
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -241,6 +241,7 @@ def create_api() -> FastAPI:
     api.include_router(oauth.router)
     api.add_middleware(Rates)
     api.add_middleware(versioned.Versioned)
+    api.add_middleware(packed.Packing)
     problems.install(api)
     api.state.meanings = problems.MEANINGS
 
