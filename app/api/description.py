@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.api import described, oauth, problems
+from app.api import described, oauth, problems, versioned
 from app.domain.bearers import KeyUnknown
 from app.domain.deliveries import DigestMismatch
 from app.domain.errors import CallNotClosed, Invalid, NotFound, Refused, Throttled, Unavailable
@@ -19,10 +19,9 @@ WORDS = """What was submitted to the portal, for EuroHPC. Content is released wh
 
 Each address answers `HEAD` and `OPTIONS`, and any other method that it lacks with 405 and `Allow`. What is read comes with an `ETag`: \
 sent back in `If-None-Match` it spares the answer (304). `RateLimit` tells what is left of a minute to whoever is counted. Give a \
-request a number of your own in `X-Request-Id` (8 to 64 of `A-Z a-z 0-9 . _ ~ -`) and it stands in our log; the answer repeats it. \
-Version 1 only ever gains members, routes and codes: ignore what you do not know. Whatever should go is announced a year before by \
-`Deprecation` (RFC 9745) and `Sunset` (RFC 8594) on each answer of its own; today nothing is."""
+request a number of your own in `X-Request-Id` (8 to 64 of `A-Z a-z 0-9 . _ ~ -`) and it stands in our log; the answer repeats it."""
 HEADERS = {
+    "API-Version": "The version of the API: docs/api-changes.md.",
     "X-Request-Id": "The number of the request: yours, or one of ours. Quote it when you ask RVO for help.",
     "ETag": "Names what was read, for `If-None-Match`.",
     "RateLimit-Policy": 'How much is allowed, as `"key";q=600;w=60`: requests, in so many seconds.',
@@ -62,7 +61,9 @@ def examples() -> dict[str, Any]:
 
 def describe(api: FastAPI) -> dict[str, Any]:
     """The whole description."""
-    made = get_openapi(title=api.title, version=api.version, description=WORDS, routes=api.routes)
+    words = f"{WORDS}\n\n{versioned.SUPPORT}"
+    made = get_openapi(title=api.title, version=api.version, description=words, routes=api.routes)
+    made["info"]["x-supported-until"] = versioned.SUPPORTED_UNTIL
     made["servers"] = [{"url": "/api/v1"}]
     oauth.describe(made)
     made["components"]["headers"] = {
@@ -94,7 +95,7 @@ def _complete(operation: dict[str, Any], status: str, answer: dict[str, Any]) ->
     for media_type, held in content.items():
         if not held:
             held["schema"] = SORTS.get(media_type, {"type": "string", "format": "binary"})
-    names = {"X-Request-Id"}
+    names = {"API-Version", "X-Request-Id"}
     if "429" in operation["responses"]:
         names |= {"RateLimit", "RateLimit-Policy"}
     if "304" in operation["responses"] and status in ("200", "206", "304"):

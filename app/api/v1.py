@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, description, exported, feed, manners, oauth, problems, schemas, sealed
+from app.api import described, description, exported, feed, manners, oauth, packed, problems, schemas, sealed, versioned
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -244,7 +244,7 @@ def create_api() -> FastAPI:
     """The API as an application of its own, to be mounted at /api/v1."""
     api = FastAPI(
         title="Expression of interest portal",
-        version="1.0.0",
+        version=versioned.VERSION,
         generate_unique_id_function=lambda route: route.name,
         openapi_url=None,
         docs_url=None,
@@ -257,6 +257,8 @@ def create_api() -> FastAPI:
     api.include_router(oauth.router)
     api.add_middleware(manners.Manners, methods=manners.methods_of(api.routes))
     api.add_middleware(Rates)
+    api.add_middleware(versioned.Versioned)
+    api.add_middleware(packed.Packing)
     problems.install(api)
     api.state.titles, api.state.meanings = problems.TITLES, problems.MEANINGS
 

@@ -27,7 +27,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import access, calls, columns, entries, facets, searches, walks
 from app.domain.access import Actor
-from app.domain.columns import ANSWER, Column, Facet
+from app.domain.columns import ANSWER, MARK, Column, Facet
 from app.domain.facets import Sets
 from app.models import Call, Entry, Exemption, Listing, Submission, Version
 
@@ -267,7 +267,7 @@ def _walk(
         )
         .order_by(steps.c.place.desc() if before is not None else steps.c.place)
     )
-    if any(column.name.startswith((ANSWER, searches.EXCERPT)) for column in shown):
+    if any(column.name.startswith((ANSWER, MARK, searches.EXCERPT)) for column in shown):
         found = found.outerjoin(Version, (Version.id == Entry.version_id) & access.is_passed(actor))
     return found
 

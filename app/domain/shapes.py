@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from app.domain.questionnaire import Questionnaire
+from app.domain.questionnaire import Questionnaire, Step
 from app.infra import times
 
 FORMAT = "eoi-export/1"
 HEADINGS = ("envelope", "technical", "impact", "financial")
+OTHER = "other"  # where sections stand whose heading is a call's own
 
 
 class Answered(Protocol):
@@ -60,10 +61,15 @@ def parts(questions: Questionnaire, kind: str) -> tuple[Part, ...]:
     key = questions.digest, kind
     if key not in _parts:
         _parts[key] = tuple(
-            Part(step.heading, step.name, step.title, tuple(q.name for q in step.questions_for(kind)))
+            Part(heading_of(step), step.name, step.title, tuple(q.name for q in step.questions_for(kind)))
             for step in questions.steps_for(kind)
         )
     return _parts[key]
+
+
+def heading_of(step: Step) -> str:
+    """The heading under which the sections of a page stand in a document."""
+    return step.heading if step.heading in HEADINGS else OTHER
 
 
 def marked_steps(questions: Questionnaire, version: Answered) -> frozenset[str]:
@@ -96,10 +102,11 @@ def document(
 ) -> dict[str, Any]:
     """The document of a version. `last` is the number of the one that counts, `call` the code of its call."""
     marked = marked_steps(questions, content)
-    answers, sections = content.answers, {heading: {} for heading in HEADINGS}  # type: Any, dict[str, dict[str, Any]]
+    answers = content.answers
+    sections: dict[str, dict[str, Any]] = {heading: {} for heading in (*HEADINGS, OTHER)}
     for heading, step, title, names in parts(questions, content.kind):
         given = {name: answers[name] for name in names if name in answers}
-        if given and heading in sections:
+        if given:
             sections[heading][step] = {"title": title, "confidential": step in marked, "answers": given}
     return {
         "format": FORMAT,

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, Text, cast, text
+from sqlalchemy import Select, Text, cast, select, text
 from sqlalchemy.orm import Session
 
 from app.domain import access, calls, dossiers, feed, merkle, proofs, references, shapes, statements, support
@@ -20,7 +20,7 @@ from app.domain.feed import CursorInvalid
 from app.domain.questionnaire import Questionnaire
 from app.domain.shapes import Content
 from app.infra import times
-from app.models import Call, Receipt, Submission, Version
+from app.models import Call, Receipt, Submission, SupportLetter, Version
 
 BATCH = 100  # submissions
 STALLED = 60  # seconds that a reader may leave a stream waiting before the database ends it
@@ -96,12 +96,11 @@ def _manifest(db: Session, call: Call, after: str, tally: Tally) -> dict[str, An
 def _documents(db: Session, actor: Actor, call: Call, after: str, tally: Tally) -> Iterator[list[bytes]]:
     """The lines, a batch at a time. What is there before `after` is counted, and not sent."""
     dossiers.require_closed(db, call)
-    questions = calls.questions(call)
+    questions, has_letters = calls.questions(call), _has_letters(db, call)
     if after:
         _count_before(db, actor, call, after, tally)
-    wanted = _readable(actor, call, *_COLUMNS).where(Submission.reference > after)
-    for rows in _batches(db, wanted, BATCH):
-        letters = _letters(db, questions, rows)
+    for rows in _batches(db, wanted(actor, call, after), BATCH):
+        letters = _letters(db, questions, rows) if has_letters else {}
         lines = []
         for case_id, *said in rows:
             content = _content(said)
@@ -119,6 +118,11 @@ def _count_before(db: Session, actor: Actor, call: Call, after: str, tally: Tall
     for rows in _batches(db, before.where(Submission.reference <= after), 5000):
         for row in rows:
             tally.add(*row)
+
+
+def wanted(actor: Actor, call: Call, after: str = "") -> Select[Any]:
+    """The rows of a stream: all that its documents are made of, but for letters."""
+    return _readable(actor, call, *_COLUMNS).where(Submission.reference > after)
 
 
 def _readable(actor: Actor, call: Call, *columns: Any) -> Select[Any]:
@@ -172,10 +176,10 @@ def _content(said: list[Any]) -> Content:
 def files(db: Session, actor: Actor, call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every file of the submissions that the actor may read and of the letters to them, each with its name, in order."""
     dossiers.require_closed(db, call)
-    questions = calls.questions(call)
-    wanted = _readable(actor, call, Submission.id, Submission.reference, Version.number, Version.files)
-    for rows in _batches(db, wanted, BATCH):
-        letters = _letters(db, questions, rows)
+    questions, has_letters = calls.questions(call), _has_letters(db, call)
+    holding = _readable(actor, call, Submission.id, Submission.reference, Version.number, Version.files)
+    for rows in _batches(db, holding, BATCH):
+        letters = _letters(db, questions, rows) if has_letters else {}
         for case_id, reference, number, given in rows:
             yield from file_names(reference, number, given)
             yield from letter_files(reference, letters.get(case_id, []))
@@ -203,10 +207,12 @@ def letter_files(reference: str, letters: list[dict[str, Any]]) -> Iterator[tupl
             yield f"{folder}/{file['sha256'][:8]}__{file['name']}", file
 
 
+def _has_letters(db: Session, call: Call) -> bool:
+    return db.scalar(select(SupportLetter.id).where(SupportLetter.call_id == call.id).limit(1)) is not None
+
+
 def _letters(db: Session, questions: Questionnaire, rows: Any) -> dict[uuid.UUID, list[dict[str, Any]]]:
     """The letters that stand, by the id of their case, of the cases in a batch."""
-    if not questions.support.letters:
-        return {}
     named = {row[0]: row[1] for row in rows}
     found = support.among(db, list(named))
     made = {case: support.exported(questions.support, named[case], letters) for case, letters in found.items()}

@@ -24,6 +24,7 @@ from app.models import Call, Event, Submission
 from tests import make
 from tests.test_cutoff import database_of, prepare, press_submit, publish, set_window
 
+HEADINGS = ("envelope", "technical", "impact", "financial", "other")
 FORMATS = ("ndjson", "json", "csv", "xlsx", "zip")
 
 
@@ -134,6 +135,14 @@ def test_tables_hold_a_row_a_submission(client: TestClient, db: Session, closed:
     table = taken(client, closed, key, "csv").content.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(table), delimiter=";"))
     assert sorted(row["Title"] for row in rows) == [f"Plan {n}" for n in range(7)]
+    documents = json.loads(taken(client, closed, key, "json").text)["submissions"]
+    marks = [{name: said for name, said in row.items() if name.startswith("Confidential: ")} for row in rows]
+    sections = ["Summary", "Members", "Finance", "Documents", "Declarations"]
+    assert list(marks[0]) == [f"Confidential: {title}" for title in sections]
+    for one, row in zip(documents, marks, strict=True):
+        held = {s["title"]["en"]: s["confidential"] for heading in HEADINGS for s in one[heading].values()}
+        assert {row[f"Confidential: {title}"] == "yes" for title, marked in held.items() if marked} == {True}
+        assert {row[f"Confidential: {title}"] for title, marked in held.items() if not marked} == {"no"}
     book: Any = openpyxl.load_workbook(io.BytesIO(taken(client, closed, key, "xlsx").content)).active
     assert [[cell.value for cell in line][:2] for line in book.iter_rows()][1:] == [
         [row["Reference"], row["Title"]] for row in rows
@@ -236,3 +245,18 @@ def test_a_reader_who_goes_away_leaves_no_transaction_open(committed: Portal, cl
         assert way == "breaks", failure
     assert seen == [1]
     assert open_transactions(committed, cluster) == 0
+
+
+def test_every_answer_names_the_version_a_refusal_too(client: TestClient, db: Session, closed: Call) -> None:
+    described = client.get("/api/v1/openapi.json")
+    version = described.json()["info"]["version"]
+    assert version in described.json()["info"]["description"]
+    answers = [
+        described,
+        client.get("/api/v1/nowhere"),
+        client.get(f"/api/v1/calls/{closed.code}"),
+        client.get("/api/v1/time"),
+    ]
+    assert [(answer.status_code, answer.headers["api-version"]) for answer in answers] == [
+        (status, version) for status in (200, 404, 401, 200)
+    ]
