@@ -26,7 +26,7 @@ HEADERS = {
     "ETag": "Names what was read, for `If-None-Match`.",
     "RateLimit-Policy": 'How much is allowed, as `"key";q=600;w=60`: requests, in so many seconds.',
     "RateLimit": 'What is left of it, as `"key";r=599;t=41`: requests, until it starts anew in so many seconds.',
-    "Retry-After": "Seconds to wait.",
+    "Retry-After": "Seconds to wait; with `call_not_closed` until content is released.",
     "WWW-Authenticate": "How to say who asks (RFC 6750).",
     "Allow": "The methods of this address.",
     "Link": 'Where to go on, as `<…>; rel="next"`.',
@@ -100,7 +100,7 @@ def _complete(operation: dict[str, Any], status: str, answer: dict[str, Any]) ->
         names |= {"RateLimit", "RateLimit-Policy"}
     if "304" in operation["responses"] and status in ("200", "206", "304"):
         names |= {"ETag"}
-    if status in ("429", "503"):
+    if status in ("403", "429", "503"):
         names |= {"Retry-After"}
     if status == "401":
         names |= {"WWW-Authenticate"}

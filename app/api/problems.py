@@ -2,6 +2,7 @@
 
 import logging
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +14,16 @@ from starlette.responses import JSONResponse, Response
 
 from app.domain import audit
 from app.domain.bearers import KeyUnknown
-from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unauthenticated, Unavailable, refusal_of
+from app.domain.errors import (
+    CallNotClosed,
+    Invalid,
+    NotFound,
+    Refused,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    refusal_of,
+)
 from app.infra import database, times
 from app.infra.i18n import N_
 
@@ -164,6 +174,9 @@ def _headers(refusal: Refused) -> dict[str, str]:
 
 
 async def _refused(request: Request, failure: Exception) -> Response:
+    if isinstance(failure, CallNotClosed):
+        left = failure.releases_at - request.app.state.portal.now()
+        return problem(failure, {"Retry-After": str(max(1, ceil(left.total_seconds())))})
     return problem(failure if isinstance(failure, Refused) else Broken())
 
 

@@ -77,6 +77,8 @@ def test_before_the_cutoff_content_answers_403_with_the_release_time(
         answer = client.get(f"/api/v1{path}", headers=key)
         assert (answer.status_code, answer.json()["code"]) == (403, "call_not_closed"), path
         assert answer.json()["releases_at"]
+        left = (call.closes_at - calls.clock(db)).total_seconds()
+        assert left - 1 <= int(answer.headers["retry-after"]) <= left + 60
         assert answer.headers["content-type"] == "application/problem+json"
         assert "SECRET" not in answer.text
     assert client.get(f"/api/v1/calls/{call.code}", headers=key).json()["counts"]["submitted"] == {"FC": 1}
