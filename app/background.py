@@ -9,7 +9,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import calls, entries, grants, heads, notices, outbox, seals, throttle, usage
+from app.domain import calls, entries, grants, heads, notices, outbox, reminders, seals, throttle, usage
 from app.domain.errors import CallSealed, refusal_of
 from app.infra import clock
 
@@ -80,7 +80,8 @@ class Background:
             heads.publish_daily(db, signer, issuer)
         while not self.stopping.is_set():
             with self.portal.sessions.begin() as db:
-                sent = outbox.deliver_due(db, self.portal.mailer, self.portal.settings.mail_sender)
+                sender = self.portal.settings.mail_sender
+                sent = outbox.deliver_due(db, self.portal.mailer, sender, reminders.is_wanted)
             if not sent or self.portal.waiting:  # while people wait for a receipt, one batch of mails a round
                 break
         if self.portal.now() - self.swept_at > SWEEP:

@@ -1,4 +1,5 @@
-"""Slow work that must hold nobody up: asking other registers about identifiers, deleting the files of what was destroyed.
+"""Slow work that must hold nobody up: asking other registers about identifiers, deleting the files of what was
+destroyed, looking who must be reminded.
 
 A thread of its own, as the background work seals calls and must be on time for that.
 """
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import calls, lookups, sweeping
+from app.domain import calls, lookups, reminders, sweeping
 from app.domain.errors import Throttled
 
 log = logging.getLogger(__name__)
@@ -41,12 +42,19 @@ class Clerk:
         while not self.stopping.wait(PAUSE):
             try:
                 sweeping.sweep(self.portal.sessions, self.portal.files)
+                self._remind()
                 if self.portal.settings.lookups and self.portal.now() >= self.rests_until:
                     self._look_up()
             except SQLAlchemyError as failure:
                 log.warning("slow work lost the database, trying again: %s", failure)
             except Exception:
                 log.exception("a round of the slow work failed, trying again")
+
+    def _remind(self) -> None:
+        looked = 1
+        while looked and not self.stopping.is_set():
+            with self.portal.sessions.begin() as db:
+                looked = reminders.remind(db, self.portal.settings.base_url)
 
     def _look_up(self) -> None:
         try:

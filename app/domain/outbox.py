@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 SIGN_IN = "sign_in"
 MAX_ATTEMPTS = 12
 BATCH = 20
+NOT_NEEDED = "not needed any more: submitted meanwhile, or the deadline moved or passed"
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,21 @@ class Sends(Protocol):
         """Deliver, or raise OSError / smtplib.SMTPException."""
 
 
+Wanted = Callable[[Session, OutboxMessage], bool]
+
+
 def enqueue(
-    db: Session, purpose: str, recipient: str, subject: str, body: str, submission_id: uuid.UUID | None = None
+    db: Session,
+    purpose: str,
+    recipient: str,
+    subject: str,
+    body: str,
+    submission_id: uuid.UUID | None = None,
+    reminder_id: uuid.UUID | None = None,
 ) -> None:
-    """Queue one plain-text mail; it leaves only if this transaction commits."""
-    db.execute(message(purpose, recipient, subject, body, submission_id))
+    """Queue one plain-text mail; it leaves only if this transaction commits, and a reminder only while it is needed."""
+    statement = message(purpose, recipient, subject, body, submission_id)
+    db.execute(statement.values(reminder_id=reminder_id) if reminder_id else statement)
 
 
 def enqueue_all(db: Session, purpose: str, mails: list[Mail], deadline_change_id: uuid.UUID) -> None:
@@ -74,8 +85,15 @@ def message(purpose: str, recipient: str, subject: str, body: str, submission_id
     return insert(OutboxMessage).values(**values, submission_id=submission_id)
 
 
-def deliver_due(db: Session, mailer: Sends, sender: str) -> int:
-    """Send what is due, each row locked so that no two workers send the same; returns how many were taken up."""
+def _always(db: Session, message: OutboxMessage) -> bool:
+    return True
+
+
+def deliver_due(db: Session, mailer: Sends, sender: str, is_wanted: Wanted = _always) -> int:
+    """Send what is due, each row locked so that no two workers send the same; returns how many were taken up.
+
+    A mail that `is_wanted` turns down is given up.
+    """
     due = db.scalars(
         select(OutboxMessage)
         .where(
@@ -88,7 +106,10 @@ def deliver_due(db: Session, mailer: Sends, sender: str) -> int:
         .with_for_update(skip_locked=True)
     ).all()
     for message in due:
-        _deliver(message, mailer.send, sender)
+        if is_wanted(db, message):
+            _deliver(message, mailer.send, sender)
+        else:
+            message.failed_at, message.last_error = func.clock_timestamp(), NOT_NEEDED
     return len(due)
 
 

@@ -3,6 +3,7 @@
 from app.infra.i18n import N_
 
 EVENTS = {
+    "draft.reminded": N_("reminded of an unsubmitted change"),
     "budget.written": N_("wrote down a budget"),
     "letter.drafted": N_("drafted a letter"),
     "letter.given": N_("gave a letter"),
@@ -36,7 +37,11 @@ REFUSALS = {
     "letter_changed": N_("a colleague had changed the letter meanwhile"),
     "letter_withdrawn": N_("the letter was withdrawn"),
 }
-PURPOSES = {"letter": N_("letter of a member state"), "interest": N_("interest of an organisation")}
+PURPOSES = {
+    "letter": N_("letter of a member state"),
+    "interest": N_("interest of an organisation"),
+    "reminder": N_("reminder before a cutoff"),
+}
 PROGRESS = {
     "to_assign": N_("to assign"),
     "assigned": N_("assigned"),

@@ -36,7 +36,7 @@ from app.models.disclosures import (
     Hearing,
     HearingAnswer,
 )
-from app.models.events import Attempt, Event, OutboxMessage, Throttle
+from app.models.events import Attempt, Event, OutboxMessage, Reminder, Throttle
 from app.models.feed import Delivery, Epoch, Feed, FeedEntry, Turn
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
@@ -107,6 +107,7 @@ __all__ = [
     "RecoveryCode",
     "Refusal",
     "Release",
+    "Reminder",
     "Score",
     "Seal",
     "SignIn",

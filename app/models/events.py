@@ -80,6 +80,7 @@ class OutboxMessage(Base):
     text: Mapped[str]
     submission_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("submission.id"))
     deadline_change_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deadline_change.id"))
+    reminder_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("reminder.id"))
     created_at: Mapped[CreatedAt]
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_attempt_at: Mapped[CreatedAt]
@@ -95,6 +96,21 @@ class OutboxMessage(Base):
             postgresql_where=sql("deadline_change_id is not null"),
         ),
     )
+
+
+class Reminder(Base):
+    """Whether a case had an unsubmitted change at a moment before its deadline, decided once. Insert-only."""
+
+    __tablename__ = "reminder"
+
+    id: Mapped[Id]
+    submission_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("submission.id"))
+    closes_at: Mapped[datetime]
+    lead_minutes: Mapped[int]
+    is_needed: Mapped[bool]
+    decided_at: Mapped[CreatedAt]
+
+    __table_args__ = (UniqueConstraint("submission_id", "closes_at", "lead_minutes", name="reminder_is_decided_once"),)
 
 
 class Throttle(Base):

@@ -1,5 +1,6 @@
 """/apply: my submissions, the task list, withdraw and restore. The pages of the form are in drafts, what follows in receipts."""
 
+import secrets
 import uuid
 from typing import Any
 
@@ -27,7 +28,7 @@ from app.domain import (
 from app.domain.errors import Invalid
 from app.domain.questionnaire import Questionnaire, Step
 from app.models import Submission
-from app.web import pages
+from app.web import pages, steps
 from app.web.guards import Applicant, Public
 
 router = APIRouter(prefix="/apply")
@@ -95,6 +96,7 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
     standing = submissions.standing(db, case, draft)
     found = drafts.check(db, case, draft)
     saved = drafts.saved(db, case)
+    labels = steps.labels(questions, case.kind, draft.answers, pages.language_of(request))
     return pages.render(
         request,
         "apply/tasks.html",
@@ -104,7 +106,9 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         standing=standing,
         changed=_changes(questions, case, draft, standing),
         tasks=[(step, _status(step, found, step.name in saved)) for step in questions.steps_for(case.kind)],
-        errors=sum(f.level == "error" for f in found),
+        blocking=[f for f in found if f.level == "error"],
+        label_of=lambda path: labels.get(path, path),
+        key=secrets.token_urlsafe(18),
         warnings=sum(f.level == "warning" for f in found),
         versions=versions.of_submission(db, case),
         refused=attempts.refused(db, case),

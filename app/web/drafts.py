@@ -132,6 +132,7 @@ def _page(
         place=(place + 1, len(names)),
         following=names[place + 1] if place + 1 < len(names) else None,
         may_edit=actor.may_edit(case),
+        blocking=lambda: sum(f.level == "error" for f in drafts.check(db, case, draft)),
         is_alarm=status != 200,
     )
 

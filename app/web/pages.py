@@ -276,6 +276,7 @@ def refused(request: Request, refusal: Refused, entries: list[tuple[str, str]] |
         message=refusal.message.text(language_of(request)),
         code=refusal.code,
         entries=entries,
+        again=_again(request, form, refusal),
         copy="\r\n\r\n".join(f"{label}\r\n{value}" for label, value in entries),
         releases_at=refusal.extra.get("releases_at"),
         sign_in=refusal.extra.get("sign_in"),
@@ -288,6 +289,8 @@ def refused(request: Request, refusal: Refused, entries: list[tuple[str, str]] |
     return response
 
 
-def as_instant(value: datetime | None) -> str:
-    """An instant for a data attribute; empty when there is none."""
-    return times.iso(value) if value else ""
+def _again(request: Request, form: FormData, refusal: Refused) -> list[tuple[str, str]]:
+    """What is sent again, once its sender is signed in: a page of answers whose session ended. Its files are not."""
+    if refusal.code not in ("unauthenticated", "cross_site") or not request.url.path.startswith("/apply/"):
+        return []
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str) and name != "csrf_token"]

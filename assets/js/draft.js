@@ -1,8 +1,5 @@
 // A page of the form that saves itself while somebody types. What the server has not confirmed stays on this device.
 
-const form = document.querySelector("form[data-draft]");
-if (form) open(form);
-
 const KEPT = "draft:"; // before the keys of texts on this device; main.js removes them when somebody signs out
 const PAUSE = 1500; // ms without typing before a save
 const LONGEST = 10000; // ms between saves while somebody keeps typing
@@ -91,7 +88,7 @@ function open(form) {
     if ([400, 403, 404, 413, 422].includes(told.status)) { sending = null; return say(unsaved(words.refused), "alarm"); }
     waits += 1;
     say(unsaved(words.away), "alarm");
-    return later(Math.min(1000 * 2 ** waits, 15000));
+    return later(Math.min(1000 * 2 ** waits, 10000));
   }
   function settle(told) {
     drop();
@@ -243,3 +240,6 @@ function open(form) {
   setInterval(beat, BEAT);
   try { restore(); } catch { /* this browser keeps nothing */ }
 }
+
+const found = document.querySelector("form[data-draft]");
+if (found) open(found);

@@ -1,6 +1,7 @@
 // What pages do better with JavaScript: components, the countdown by the server's clock, and a warning before text is lost.
 import { initAll } from "./govuk-frontend.min.js";
 
+document.body.classList.add("govuk-frontend-supported"); // without this its components do nothing
 initAll();
 
 const banner = document.querySelector("[data-closes-at]");
@@ -20,8 +21,8 @@ async function countdown(element) {
   const moved = (instant) => {
     closes = Date.parse(instant);
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    const shown = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "long", hour: "2-digit", minute: "2-digit", timeZoneName: "short" }).format(closes);
-    own.textContent = `${words.own} ${shown}${zone ? ` (${zone})` : ""}`;
+    const shown = new Intl.DateTimeFormat(document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang, { day: "numeric", month: "long", hour: "2-digit", minute: "2-digit", timeZoneName: "short" }).format(closes);
+    own.textContent = `${words.own} ${shown}${zone && !shown.endsWith(zone) ? ` (${zone})` : ""}`;
   };
   const measure = async () => {
     const sent = performance.now();

@@ -9,8 +9,9 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from sqlalchemy import text
@@ -27,7 +28,24 @@ class Served:
 
     url: str
     data: Path
-    process: subprocess.Popen[bytes]
+    command: list[str]
+    process: subprocess.Popen[bytes] = field(init=False)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        environ = {**os.environ, "DATA": str(self.data), "BASE_URL": self.url}
+        environ.pop("DATABASE_URL", None)
+        path = self.data.parent / "log"
+        with path.open("ab") as log:
+            self.process = subprocess.Popen(self.command, cwd=ROOT, env=environ, stdout=log, stderr=log)
+        while not answers(self.url):
+            assert self.process.poll() is None, re.sub(r"eoi_\w+", "eoi_…", path.read_text())
+
+    def kill(self) -> None:
+        """End it as a power cut does, whatever it is doing; its database ends with it."""
+        for number in [*descendants(self.process.pid), self.process.pid]:
+            os.kill(number, signal.SIGKILL)
+        self.process.wait(timeout=30)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command beside the serving portal."""
@@ -51,17 +69,22 @@ class Served:
 
     def close(self, code: str) -> None:
         """Move a call's deadline to now, as the owner, and wait until the portal has sealed it by itself."""
+        self.ask("update call set closes_at = clock_timestamp() where code = :code", code=code)
+        while not self.ask(
+            "select exists(select from seal s join call c on c.id = s.call_id where c.code = :code)", code=code
+        ):
+            assert self.process.poll() is None, "the portal has ended"
+            self.ask("select pg_sleep(0.05)::text")
+
+    def ask(self, statement: str, **values: object) -> Any:
+        """Something done to or asked of its database, as the owner; the first field that comes back."""
         with Cluster(self.data / "postgres").shared() as cluster:
             engine = database.engine(cluster.owner_url("eoi"))
             with engine.begin() as connection:
-                connection.execute(text("update call set closes_at = clock_timestamp() where code = :c"), {"c": code})
-            sealed = text("select exists(select from seal s join call c on c.id = s.call_id where c.code = :c)")
-            with engine.connect() as connection:
-                while not connection.execute(sealed, {"c": code}).scalar_one():
-                    assert self.process.poll() is None, "the portal has ended"
-                    connection.rollback()
-                    connection.execute(text("select pg_sleep(0.05)"))
+                done = connection.execute(text(statement), values)
+                found = done.scalar() if done.returns_rows else None
             engine.dispose()
+        return found
 
 
 @contextmanager
@@ -70,19 +93,22 @@ def serving(folder: Path, workers: int = 1, host: str = "127.0.0.1") -> Iterator
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environ = {**os.environ, "DATA": str(folder / "data"), "BASE_URL": f"http://{host}:{port}"}
-    environ.pop("DATABASE_URL", None)
     command = [sys.executable, "-m", "app", "serve", "--demo", "--port", str(port), "--workers", str(workers)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log)
-    served = Served(f"http://{host}:{port}", folder / "data", process)
+    served = Served(f"http://{host}:{port}", folder / "data", command)
     try:
-        while not answers(served.url):
-            assert process.poll() is None, re.sub(r"eoi_\w+", "eoi_…", (folder / "log").read_text())
+        served.start()
         yield served
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        served.process.send_signal(signal.SIGINT)
+        served.process.wait(timeout=30)
+
+
+def descendants(number: int) -> list[int]:
+    """The processes below one, but for its database: that ends by itself, and leaves nothing behind."""
+    listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    below = [int(pid) for pid, parent, name in rows if int(parent) == number and "postgres" not in name]
+    return [one for child in below for one in (*descendants(child), child)]
 
 
 def answers(url: str) -> bool:

@@ -157,7 +157,7 @@ def test_what_is_refused_what_is_only_late_and_what_is_wrongly_asked_have_their_
     demo = (served.data / "demo-api-key").read_text()
     code, said = pull(served, sandbox | {"call": "aigf-eoi"}, tmp_path / "c", key=demo)
     assert (code, "call_not_closed" in said) == (75, True)
-    nowhere = Served("http://127.0.0.1:9", served.data, served.process)
+    nowhere = Served("http://127.0.0.1:9", served.data, [])
     assert pull(nowhere, sandbox, tmp_path / "d", "--tries", "1")[0] == 75
     assert pull(served, sandbox, tmp_path / "d", "--nonsense")[0] == 2
     assert pull(served, sandbox, tmp_path / "e")[0] == 0

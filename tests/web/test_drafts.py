@@ -1,6 +1,8 @@
 """The pages of the form while somebody types: saved by themselves, merged with a colleague's text, watched over."""
 
+import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -176,3 +178,59 @@ def test_an_open_page_learns_who_else_is_there_and_what_was_saved(
     assert client.get(here, headers=JSON).json()["state"] == "closed"
     client.cookies.clear()
     assert client.get(here, headers=JSON).status_code == 401
+
+
+def hidden(page: str, action: str) -> dict[str, str]:
+    """The hidden fields of the form of a page that goes to an address."""
+    form = page.split(f'<form method="post" action="{action}">')[1].split("</form>")[0]
+    return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form)}
+
+
+def test_without_scripts_a_page_whose_session_ended_is_sent_again_after_signing_in(
+    client: TestClient, db: Session, sign_in: SignIns, case: tuple[Submission, Actor]
+) -> None:
+    token, here = sign_in(client), f"/apply/{case[0].reference}/summary"
+    began = marks_of(client.get(here).text)
+    client.cookies.clear()
+    typed = {"csrf_token": token, "revision": "1", "marks": began, "title": 'My "title"', "action": "save"}
+    ended = client.post(here, data=typed)
+    assert (ended.status_code, 'target="_blank"' in ended.text) == (401, True)
+    fresh = sign_in(client)  # in another tab of the same browser
+    asked = client.post(here, data=hidden(ended.text, here))
+    assert asked.status_code == 403
+    assert "You are signed in as lead@firm.example." in asked.text
+    assert kept(db)[1]["title"] == "Delta compute"
+    again = hidden(asked.text, here)
+    assert again == typed | {"csrf_token": fresh}
+    assert client.post(here, data=again).status_code == 303
+    assert kept(db)[1]["title"] == 'My "title"'
+
+
+def test_what_another_site_sends_is_not_offered_to_be_sent_again(
+    client: TestClient, sign_in: SignIns, case: tuple[Submission, Actor]
+) -> None:
+    sign_in(client)
+    here = f"/apply/{case[0].reference}/summary"
+    crossed = client.post(here, data={"title": "Planted"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (crossed.status_code, "Planted" in crossed.text, f'action="{here}"' in crossed.text) == (403, False, False)
+
+
+def test_in_the_last_day_the_task_list_says_what_blocks_or_submits_at_once(
+    client: TestClient, db: Session, sign_in: SignIns, case: tuple[Submission, Actor]
+) -> None:
+    submission, owner = case
+    sign_in(client)
+    here = f"/apply/{submission.reference}"
+    make.move_deadline(db, submission.call, 2 * 86400)
+    assert "Before the cutoff" not in client.get(here).text
+    make.move_deadline(db, submission.call, 86000)
+    make.fill_more(db, owner, submission, "summary", {"title": None})
+    blocked = client.get(here).text
+    assert "1 thing still blocks." in blocked
+    assert f'href="/apply/{submission.reference}/summary#title"' in blocked
+    assert "1 thing still blocks a submit." in client.get(f"{here}/finance").text
+    make.fill_more(db, owner, submission, "summary", {"title": "Whole"})
+    assert "Submit now, and improve it later" in client.get(f"{here}/finance").text
+    sent = client.post(f"{here}/receipts", data=hidden(client.get(here).text, f"{here}/receipts"))
+    assert sent.headers["location"] == f"{here}/receipts/1"
+    assert "Version 1 holds everything." in client.get(here).text
