@@ -13,7 +13,19 @@ from sqlalchemy.orm import Session
 
 from app import rehearsed
 from app.deps import Portal
-from app.domain import accounts, attachments, callfile, calls, drafts, keys, prints, releases, seals, submissions
+from app.domain import (
+    accounts,
+    attachments,
+    callfile,
+    calls,
+    drafts,
+    factors,
+    keys,
+    prints,
+    releases,
+    seals,
+    submissions,
+)
 from app.domain.access import SYSTEM, Actor
 from app.infra import database, pdf
 from app.infra.places import place
@@ -43,7 +55,8 @@ def prepare(portal: Portal, owner_url: str) -> None:
         if db.scalar(select(Call).where(Call.code == REHEARSAL)) is not None and key_file.exists():
             return
         for email, role in STAFF.items():
-            accounts.invite_staff(db, email, role, name=email.split("@")[0].title())
+            person = accounts.invite_staff(db, email, role, name=email.split("@")[0].title())
+            factors.issue_app(db, person.id, "Demonstration")
         _person(db, COMPANY, "Demo Company")
         accounts.invite_state(db, SYSTEM, "NL", "Ministerie van Economische Zaken", STATE, portal.settings.base_url)
     definition = callfile.load(CALL)
@@ -95,6 +108,7 @@ The portal is at {base}
   as a company       sign in at {base}/account/sign-in as {COMPANY}, or any other address
   as a member state  sign in as {STATE}
   as RVO staff       sign in as {", ".join(STAFF)}
+                     their second factor is shown on the page that asks for it: no app is needed here
   the mails          {base}/demo/mail shows them: the sign-in links are there
   as EuroHPC         curl -H "Authorization: Bearer {key}" {base}/api/v1/calls/{REHEARSAL}/submissions
 Ctrl-C stops it; the data stay in {settings.data}

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from sqlalchemy.orm import Session
 
-from app.cli.terminal import Json, opened, refuse, say
-from app.domain import accounts, calls, erasure, keys, personal
+from app.cli.terminal import Json, opened, read_settings, refuse, say
+from app.domain import accounts, calls, erasure, factors, keys, personal
 from app.domain.access import SYSTEM, Actor
 from app.infra import times
 from app.models import ApiKey
@@ -47,6 +47,27 @@ def person_erase(
             refuse(f"{by} is no administrator.")
         lines = erasure.erase(db, accounts.actor_for(db, admin), person.id, reason)
     typer.echo(f"Erased; {lines} lines of the audit trail lost their content and kept their place.")
+
+
+@persons.command("reset-factors")
+def person_reset_factors(
+    email: str,
+    reason: Annotated[str, typer.Option(help="Why; it is kept in the audit trail.")],
+    by: Annotated[str, typer.Option(help="E-mail of the administrator who decides.")],
+    confirm: Annotated[str, typer.Option(help="E-mail of another coordinator or administrator who agrees.")],
+) -> None:
+    """End all second factors and sessions of somebody who lost them; at the next sign-in they take a new one into use.
+
+    Example: python -m app person reset-factors jo@rvo.example --reason "lost phone" --by a@rvo.example --confirm b@rvo.example
+    """
+    with opened() as db:
+        person = accounts.find_person(db, email)
+        if person is None:
+            refuse(f"Nobody has the address {email}.")
+        first = _staff(db, by, ("admin",), "no administrator")
+        second = _staff(db, confirm, ("admin", "coordinator"), "no administrator or coordinator")
+        factors.reset(db, first, second, person, reason, read_settings().base_url)
+    typer.echo(f"{email} signs in anew and takes a second factor into use.")
 
 
 @persons.command("export")

@@ -27,7 +27,7 @@ class Belonging:
 
 @dataclass(frozen=True)
 class Actor:
-    """Whoever makes a request."""
+    """Whoever makes a request. `owes_factor`: staff who gave no second factor yet; `is_proven`: they gave it just now."""
 
     kind: Literal["anonymous", "person", "api_key", "system"] = "anonymous"
     person_id: uuid.UUID | None = None
@@ -38,6 +38,8 @@ class Actor:
     language: str = "en"
     staff_role: str | None = None
     memberships: tuple[Belonging, ...] = ()
+    owes_factor: bool = False
+    is_proven: bool = False
     api_key_id: uuid.UUID | None = None
     call_codes: tuple[str, ...] = ()
     scopes: frozenset[str] = field(default_factory=frozenset)

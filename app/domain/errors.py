@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from app.domain import denials, objections, reservations
+from app.domain import barriers, denials, objections, reservations
 from app.domain.objections import ConflictNotStated as ConflictNotStated
 from app.domain.refused import Refused as Refused
 from app.domain.reservations import LetterChanged as LetterChanged
@@ -243,6 +243,7 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C34": Forbidden,
     **denials.SQLSTATES,
     **reservations.SQLSTATES,
+    **barriers.SQLSTATES,
     **dict.fromkeys(reservations.NOT_THEIRS, Forbidden),
 }
 
@@ -275,8 +276,8 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     **objections.CONSTRAINTS,
     **reservations.CONSTRAINTS,
     **dict.fromkeys((*denials.WITHOUT_REASON, *reservations.WITHOUT_REASON), ReasonMissing),
-    **dict.fromkeys(denials.BY_ONE_PERSON, NeedsSecondPerson),
-    **dict.fromkeys(denials.PENDING, ProposalPending),
+    **dict.fromkeys((*denials.BY_ONE_PERSON, *barriers.BY_ONE_PERSON), NeedsSecondPerson),
+    **dict.fromkeys((*denials.PENDING, *barriers.PENDING), ProposalPending),
 }
 
 

@@ -3,7 +3,7 @@
 Whoever records a new event, queues a mail for a new purpose or adds a refusal writes its words here; a test asks for them.
 """
 
-from app.domain import wordbook
+from app.domain import doorbook, wordbook
 from app.infra.i18n import N_, translate
 
 EVENTS = {
@@ -55,13 +55,6 @@ EVENTS = {
     "organisation.colleague_removed": N_("took a colleague's role away"),
     "organisation.described": N_("described an organisation"),
     "organisation.state_invited": N_("invited a member state"),
-    "person.erased": N_("erased a person"),
-    "person.exported": N_("exported all data on a person"),
-    "person.profile_changed": N_("changed name or language"),
-    "person.signed_in": N_("signed in"),
-    "person.signed_out": N_("signed out, or ended a session"),
-    "person.staff_role_ended": N_("took a staff role away"),
-    "person.staff_role_given": N_("gave a staff role"),
     "overview.read": N_("opened the overview"),
     "reader.languages_set": N_("set the languages they read"),
     "recommendation.written": N_("wrote a recommendation"),
@@ -90,6 +83,7 @@ EVENTS = {
     "webhook.proposed": N_("proposed a webhook"),
     "webhook.resumed": N_("resumed a webhook"),
     "webhook.secret_shown": N_("took the secret of a webhook"),
+    **doorbook.EVENTS,
     **wordbook.EVENTS,
 }
 DETAILS = {
@@ -218,6 +212,7 @@ REFUSALS = {
     "unavailable": N_("the database could not be reached"),
     "withheld_content_found": N_("something withheld stood in a redacted dossier"),
     "words_missing": N_("nothing was said"),
+    **doorbook.REFUSALS,
     **wordbook.REFUSALS,
 }
 PURPOSES = {
@@ -241,6 +236,7 @@ PURPOSES = {
     "assignment": N_("dossier to read"),
     "mention": N_("mention in a note"),
     "review": N_("scores or sign-off changed"),
+    **doorbook.PURPOSES,
     **wordbook.PURPOSES,
 }
 LEVELS = {
@@ -265,7 +261,6 @@ STATES = {
     "open": N_("open"),
     "closed": N_("closed"),
 }
-ASSURANCES = {"e-mail link": N_("e-mail link")}
 SCOPES = {
     "submissions:read": N_("read submissions and exports"),
     "attachments:read": N_("read files"),
@@ -281,8 +276,8 @@ WORDS = {
     "level": LEVELS,
     "flag": FLAGS,
     "state": STATES,
-    "assurance": ASSURANCES,
     "scope": SCOPES,
+    **doorbook.WORDS,
     **wordbook.WORDS,
 }
 

@@ -21,11 +21,30 @@ from app.models import Base, Organisation, Person, Submission
 
 FORMAT = "eoi-person/1"
 # E-mail addresses stand in these columns; by them rows are found that no key leads to.
-ADDRESSES = {("person", "email"), ("sign_in_link", "email"), ("message", "recipient"), ("judgement", "contact")}
+ADDRESSES = {
+    ("person", "email"),
+    ("sign_in_link", "email"),
+    ("message", "recipient"),
+    ("judgement", "contact"),
+    ("appointment", "email"),
+}
 # Rows that no key to a person leads to, and that are of whoever the row behind this key is of.
 THROUGH = {("score", "assignment_id"): "person_id", ("hand_in", "assignment_id"): "person_id"}
 # Columns that are never shown, whoever asks: they let somebody in, or keep the audit trail from being guessed.
-SECRET = frozenset({"token_hash", "browser_hash", "csrf_token", "secret_hash", "salt", "chain", "commitment", "jws"})
+SECRET = frozenset(
+    {
+        "token_hash",
+        "browser_hash",
+        "csrf_token",
+        "secret_hash",
+        "salt",
+        "chain",
+        "commitment",
+        "jws",
+        "code_hash",
+        "challenge",
+    }
+)
 # What stands beside a person and is not about them, with the reason.
 LEFT_OUT = {
     (

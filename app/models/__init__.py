@@ -1,6 +1,15 @@
 """Tables: columns, named constraints, relationships. No behaviour."""
 
-from app.models.accounts import Membership, Organisation, Person, SignIn, SignInLink
+from app.models.accounts import (
+    Appointment,
+    Factor,
+    Membership,
+    Organisation,
+    Person,
+    RecoveryCode,
+    SignIn,
+    SignInLink,
+)
 from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.clarifications import Answer, Clarification, Extension
@@ -40,6 +49,7 @@ __all__ = [
     "AccessToken",
     "Answer",
     "ApiKey",
+    "Appointment",
     "Assertion",
     "Assignment",
     "Attachment",
@@ -67,6 +77,7 @@ __all__ = [
     "Exemption",
     "Extension",
     "FacetValue",
+    "Factor",
     "Feed",
     "FeedEntry",
     "HandIn",
@@ -93,6 +104,7 @@ __all__ = [
     "Receipt",
     "Recommendation",
     "Reconciliation",
+    "RecoveryCode",
     "Refusal",
     "Release",
     "Score",

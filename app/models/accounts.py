@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, CreatedAt, Id
@@ -94,7 +94,10 @@ class SignInLink(Base):
 
 
 class SignIn(Base):
-    """One browser signed in as one person; ended by the person, by time or by staff."""
+    """One browser signed in as one person; ended by the person, by time or by staff.
+
+    `factor_at` is when the second factor was last given, `challenge` what a passkey is asked to sign.
+    """
 
     __tablename__ = "sign_in"
 
@@ -107,5 +110,82 @@ class SignIn(Base):
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+    factor_at: Mapped[datetime | None]
+    challenge: Mapped[str | None]
+    browser_hash: Mapped[str] = mapped_column(server_default="")
 
     person: Mapped[Person] = relationship()
+
+
+class Factor(Base):
+    """What a person of staff signs in with beside the link: an authenticator app or a passkey, from `confirmed_at` on.
+
+    The secret of an app is nowhere: it is derived. `last_step` is the last half minute whose code was taken.
+    """
+
+    __tablename__ = "factor"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    sort: Mapped[str]
+    name: Mapped[str]
+    last_step: Mapped[int | None] = mapped_column(BigInteger)
+    credential_id: Mapped[str | None] = mapped_column(unique=True)
+    public_key: Mapped[str | None]
+    sign_count: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[CreatedAt]
+    confirmed_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("sort in ('app', 'passkey')", name="factor_sort_is_known"),
+        CheckConstraint(
+            "sort = 'app' or (credential_id is not null and public_key is not null and sign_count is not null)",
+            name="passkey_is_whole",
+        ),
+    )
+
+
+class RecoveryCode(Base):
+    """A code that stands for a second factor once; kept as its hash."""
+
+    __tablename__ = "recovery_code"
+
+    id: Mapped[Id]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[CreatedAt]
+    used_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Appointment(Base):
+    """A staff role that one administrator proposes for an address and another confirms."""
+
+    __tablename__ = "appointment"
+
+    id: Mapped[Id]
+    email: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    proposed_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    proposed_at: Mapped[CreatedAt]
+    confirmed_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    confirmed_at: Mapped[datetime | None]
+    dropped_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    dropped_at: Mapped[datetime | None]
+
+    proposer: Mapped[Person] = relationship(foreign_keys=[proposed_by])
+
+    __table_args__ = (
+        CheckConstraint("role in ('reviewer', 'coordinator', 'admin')", name="appointment_role_is_known"),
+        CheckConstraint("confirmed_by <> proposed_by", name="appointment_needs_two_people"),
+        CheckConstraint("confirmed_at is null or dropped_at is null", name="appointment_is_settled_once"),
+        Index(
+            "one_appointment_at_a_time",
+            func.lower(text("email")),
+            unique=True,
+            postgresql_where=text("confirmed_at is null and dropped_at is null"),
+        ),
+    )

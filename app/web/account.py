@@ -10,17 +10,18 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, Portal, PortalDep, cookie_name
-from app.domain import accounts, identifiers, personal, sign_ins
+from app.domain import accounts, factors, identifiers, personal, sign_ins
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.infra import i18n
 from app.infra.i18n import N_, Message
 from app.web import pages
-from app.web.guards import Applicant, Public
+from app.web.guards import Applicant, Halfway, Public
 
 router = APIRouter(prefix="/account")
 
 BROWSER = "browser"
+BROWSER_KEPT = timedelta(days=180)  # by it a browser is known again, so that only new ones are told of
 ROLES = ("owner", "editor", "viewer")
 SIGNS = (
     (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari")),
@@ -47,7 +48,7 @@ def _onward(actor: Actor, asked_for: str) -> str:
     """The page that was asked for; else where one's own work is: the desk for staff, the submissions for others."""
     if asked_for:
         return pages.own_path(asked_for)
-    return "/review/mine" if actor.is_staff() else "/apply"
+    return "/review/mine" if actor.is_staff() or actor.owes_factor else "/apply"
 
 
 @router.post("/sign-in")
@@ -62,7 +63,7 @@ def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal:
     language = pages.language_of(request)
     sign_ins.request_link(db, email, browser, pages.network(request), portal.settings.base_url, language, path)
     response = pages.render(request, "account/link_sent.html", email=email)
-    _set(response, portal, BROWSER, browser, timedelta(days=1))
+    _set(response, portal, BROWSER, browser, BROWSER_KEPT)
     return response
 
 
@@ -86,24 +87,37 @@ def link(request: Request, token: str, actor: Public) -> Response:
 
 @router.post("/link/{token}")
 def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: Db, portal: PortalDep) -> Response:
-    """Sign in."""
-    language = pages.language_of(request)
+    """Sign in; staff give their second factor next."""
+    language, base_url = pages.language_of(request), portal.settings.base_url
     agent = request.headers.get("user-agent", "")
-    secret, path = sign_ins.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language)
-    response = pages.redirect(_onward(sign_ins.actor_of(db, secret), path))
+    secret, path = sign_ins.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language, base_url)
+    person = sign_ins.actor_of(db, secret)
+    onward = _onward(person, path)
+    response = pages.redirect(f"/account/factors/ask?{pages.query(next=onward)}" if person.owes_factor else onward)
     _set(response, portal, cookie_name(portal.settings), secret, sign_ins.SESSION_LIVES)
     return response
 
 
 @router.post("/sign-out")
-def sign_out(form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
+def sign_out(form: pages.Form, actor: Halfway, db: Db, portal: PortalDep) -> Response:
     """End this session."""
     sign_ins.sign_out(db, actor)
+    return _left(portal)
+
+
+def _left(portal: Portal) -> Response:
     response = pages.redirect("/calls")
     response.delete_cookie(
         cookie_name(portal.settings), path="/", secure=portal.settings.base_url.startswith("https://"), httponly=True
     )
     return response
+
+
+@router.post("/sign-ins/end")
+def sign_out_everywhere(form: pages.Form, actor: Halfway, db: Db, portal: PortalDep) -> Response:
+    """End all of my sessions."""
+    sign_ins.sign_out_everywhere(db, actor)
+    return _left(portal)
 
 
 @router.post("/sign-ins/{sign_in_id}/end")
@@ -116,7 +130,15 @@ def end_session(sign_in_id: uuid.UUID, form: pages.Form, actor: Applicant, db: D
 @router.get("")
 def overview(request: Request, actor: Applicant, db: Db) -> Response:
     """Who I am, my organisations, where I am signed in."""
-    return pages.render(request, "account/overview.html", sessions=sign_ins.live(db, actor), browser=_browser)
+    mine = accounts.require_id(actor)
+    return pages.render(
+        request,
+        "account/overview.html",
+        sessions=sign_ins.live(db, actor),
+        browser=_browser,
+        factors=factors.listed(db, mine) if actor.is_staff() else [],
+        codes_left=factors.codes_left(db, mine) if actor.is_staff() else 0,
+    )
 
 
 def _browser(agent: str) -> str:

@@ -16,7 +16,7 @@ from app.infra import times
 from app.infra.i18n import N_, Message
 from app.models import Call
 from app.web import pages
-from app.web.guards import Coordinator
+from app.web.guards import Coordinator, CoordinatorAnew
 
 router = APIRouter(prefix="/manage/calls/{code}")
 
@@ -59,7 +59,7 @@ def _page(
 
 
 @router.post("/deadlines")
-def propose(request: Request, code: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def propose(request: Request, code: str, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Propose another deadline, typed as Brussels time."""
     call = calls.by_code(db, code)
     closes_to, problems = _instant(form, "closes")
@@ -93,7 +93,7 @@ def _typed(form: FormData) -> dict[str, Any]:
 
 @router.post("/deadlines/{change_id}/confirmation")
 def confirm(
-    code: str, change_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep
+    code: str, change_id: uuid.UUID, form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep
 ) -> Response:
     """Move the deadline: by another coordinator than the one who proposed it."""
     deadlines.confirm(db, actor, calls.by_code(db, code), change_id, portal.settings.base_url)
@@ -108,7 +108,7 @@ def drop(code: str, change_id: uuid.UUID, form: pages.Form, actor: Coordinator, 
 
 
 @router.post("/exemptions")
-def propose_exemption(request: Request, code: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def propose_exemption(request: Request, code: str, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Propose to let one submitter in after the seal, until an instant typed as Brussels time."""
     call = calls.by_code(db, code)
     until, problems = _instant(form, "until")
@@ -128,7 +128,7 @@ def propose_exemption(request: Request, code: str, form: pages.Form, actor: Coor
 
 @router.post("/exemptions/{exemption_id}/confirmation")
 def confirm_exemption(
-    code: str, exemption_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep
+    code: str, exemption_id: uuid.UUID, form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep
 ) -> Response:
     """Let the submitter in: by another coordinator than the one who proposed it."""
     exemptions.confirm(db, actor, calls.by_code(db, code), exemption_id, portal.settings.base_url)

@@ -14,7 +14,7 @@ from app.domain.errors import Invalid
 from app.infra import signing
 from app.infra.i18n import N_, Message
 from app.web import pages
-from app.web.guards import Admin, Coordinator
+from app.web.guards import AdminAnew, Coordinator, CoordinatorAnew
 
 router = APIRouter(prefix="/manage/keys")
 
@@ -61,7 +61,7 @@ def _page(request: Request, db: Db, problems: Problems | None = None, **shown: A
 
 
 @router.post("")
-def propose(request: Request, form: pages.Form, actor: Admin, db: Db) -> Response:
+def propose(request: Request, form: pages.Form, actor: AdminAnew, db: Db) -> Response:
     """Propose a credential; it opens nothing until somebody else approves it."""
     wish, problems = _wish(form, [call.code for call in calls.all_calls(db)])
     if problems:
@@ -118,7 +118,7 @@ def _typed(form: FormData) -> dict[str, Any]:
 
 
 @router.post("/{key_id}/approval")
-def approve(key_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def approve(key_id: uuid.UUID, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Agree to a credential that somebody else proposed."""
     keys.approve(db, actor, key_id)
     return pages.redirect("/manage/keys")
@@ -132,7 +132,7 @@ def drop(key_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db) -> Res
 
 
 @router.post("/{key_id}/secret")
-def collect(request: Request, key_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db) -> Response:
+def collect(request: Request, key_id: uuid.UUID, form: pages.Form, actor: AdminAnew, db: Db) -> Response:
     """Show the secret to the one who proposed it; the page of this answer is the only one that does."""
     key, text = keys.collect(db, actor, key_id)
     return _page(request, db, text_of_key=text, shown_key=key)

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, calls, drafts, glossary, identifiers, oversight
+from app.domain import accounts, appointments, calls, drafts, glossary, identifiers, oversight
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
 from app.domain.questionnaire import Questionnaire
 from app.infra.i18n import N_, Message, sort_key
 from app.web import pages
-from app.web.guards import Admin, Coordinator, Reviewer
+from app.web.guards import Admin, AdminAnew, Coordinator, Reviewer
 
 router = APIRouter(prefix="/manage")
 
@@ -47,6 +47,7 @@ def _people(request: Request, db: Db, problem: str = "", status: int = 200) -> R
         "manage/people.html",
         status,
         staff=oversight.staff(db),
+        proposed=appointments.pending(db),
         states=oversight.state_accounts(db),
         countries=sorted(((c, names[c]) for c in identifiers.EU27), key=lambda entry: entry[1]),
         roles=list(STAFF_RANK),
@@ -55,17 +56,31 @@ def _people(request: Request, db: Db, problem: str = "", status: int = 200) -> R
 
 
 @router.post("/people")
-def invite_staff(request: Request, form: pages.Form, actor: Admin, db: Db) -> Response:
-    """Give somebody a staff role."""
+def appoint(request: Request, form: pages.Form, actor: AdminAnew, db: Db) -> Response:
+    """Propose a staff role for somebody; another administrator confirms it."""
     email, role = pages.field(form, "email", 300), pages.field(form, "role", 20)
     if not is_email(email) or role not in STAFF_RANK:
         return _people(request, db, WRONG_PERSON, 422)
-    accounts.invite_staff(db, email, role, actor, pages.field(form, "name", 200))
+    appointments.propose(db, actor, email, role, pages.field(form, "name", 200))
+    return pages.redirect("/manage/people")
+
+
+@router.post("/people/proposals/{appointment_id}/confirmation")
+def confirm_appointment(appointment_id: uuid.UUID, form: pages.Form, actor: AdminAnew, db: Db) -> Response:
+    """Give a role that another administrator proposed."""
+    appointments.confirm(db, actor, appointment_id)
+    return pages.redirect("/manage/people")
+
+
+@router.post("/people/proposals/{appointment_id}/rejection")
+def drop_appointment(appointment_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db) -> Response:
+    """Take a proposed role off the table."""
+    appointments.drop(db, actor, appointment_id)
     return pages.redirect("/manage/people")
 
 
 @router.post("/people/{person_id}/end")
-def end_role(person_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db) -> Response:
+def end_role(person_id: uuid.UUID, form: pages.Form, actor: AdminAnew, db: Db) -> Response:
     """Take a staff role away and end that person's sessions."""
     accounts.end_staff_role(db, actor, person_id)
     return pages.redirect("/manage/people")

@@ -9,7 +9,7 @@ from app.deps import Db, PortalDep
 from app.domain import audit, calls, dossiers, releases
 from app.domain.errors import Invalid
 from app.web import pages
-from app.web.guards import Coordinator
+from app.web.guards import Coordinator, CoordinatorAnew
 
 router = APIRouter(prefix="/review")
 
@@ -69,7 +69,7 @@ def _preview(request: Request, actor: Coordinator, db: Db, given: list[str]) -> 
 
 
 @router.post("/release")
-def let_go(form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
+def let_go(form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep) -> Response:
     """Give the dossiers named, or all consented ones of a call that never went, to EuroHPC."""
     base_url = portal.settings.base_url
     given = pages.named(pages.fields(form, "ref"), MOST)
@@ -84,7 +84,7 @@ def let_go(form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> R
 
 
 @router.post("/release/recall")
-def recall(form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
+def recall(form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep) -> Response:
     """Take the dossiers named back, with a reason."""
     given = pages.named(pages.fields(form, "ref"), MOST)
     reason = pages.field(form, "reason", releases.REASON_LENGTH)
@@ -101,7 +101,7 @@ def conclude(form: pages.Form, actor: Coordinator, db: Db) -> Response:
 
 
 @router.post("/{ref}/releases")
-def let_one_go(ref: str, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
+def let_one_go(ref: str, form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep) -> Response:
     """Give one dossier to EuroHPC, from its own page."""
     submission, _ = dossiers.load(db, actor, ref)
     releases.release(db, actor, submission, portal.settings.base_url)
@@ -109,7 +109,7 @@ def let_one_go(ref: str, form: pages.Form, actor: Coordinator, db: Db, portal: P
 
 
 @router.post("/{ref}/recall")
-def recall_one(ref: str, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep) -> Response:
+def recall_one(ref: str, form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep) -> Response:
     """Take one dossier back, from its own page."""
     submission, _ = dossiers.load(db, actor, ref)
     reason = pages.field(form, "reason", releases.REASON_LENGTH)

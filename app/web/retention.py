@@ -9,7 +9,7 @@ from app.deps import Db, PortalDep
 from app.domain import calls, prints, retention, statements
 from app.infra import pdf
 from app.web import pages
-from app.web.guards import Coordinator
+from app.web.guards import Coordinator, CoordinatorAnew
 
 router = APIRouter(prefix="/manage/calls/{code}")
 
@@ -37,7 +37,7 @@ def propose(code: str, form: pages.Form, actor: Coordinator, db: Db) -> Response
 
 @router.post("/destructions/{destruction_id}/confirmation")
 def confirm(
-    code: str, destruction_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep
+    code: str, destruction_id: uuid.UUID, form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep
 ) -> Response:
     """Destroy it: by another coordinator than the one who proposed it."""
     call = calls.by_code(db, code)

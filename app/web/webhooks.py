@@ -11,7 +11,7 @@ from app.domain import calls, notices, webhooks
 from app.domain.errors import Invalid
 from app.infra.i18n import N_, Message
 from app.web import pages
-from app.web.guards import Admin, Coordinator
+from app.web.guards import Admin, AdminAnew, Coordinator, CoordinatorAnew
 
 router = APIRouter(prefix="/manage/webhooks")
 
@@ -68,7 +68,7 @@ def propose(request: Request, form: pages.Form, actor: Admin, db: Db, portal: Po
 
 
 @router.post("/{webhook_id}/approval")
-def approve(webhook_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def approve(webhook_id: uuid.UUID, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Agree to an address that somebody else proposed."""
     webhooks.approve(db, actor, webhook_id)
     return pages.redirect("/manage/webhooks")
@@ -83,7 +83,7 @@ def drop(webhook_id: uuid.UUID, form: pages.Form, actor: Coordinator, db: Db) ->
 
 @router.post("/{webhook_id}/secret")
 def new_secret(
-    request: Request, webhook_id: uuid.UUID, form: pages.Form, actor: Admin, db: Db, portal: PortalDep
+    request: Request, webhook_id: uuid.UUID, form: pages.Form, actor: AdminAnew, db: Db, portal: PortalDep
 ) -> Response:
     """Show a fresh secret; the one before goes on signing beside it for a week."""
     secret = webhooks.new_secret(db, actor, webhook_id, portal.settings.secret_key)

@@ -84,7 +84,10 @@ def test_every_refusal_of_a_page_has_words() -> None:
         kind.code
         for kind in refusals(Refused)
         if kind.__module__
-        in ("app.main", *(f"app.domain.{n}" for n in ("refused", "errors", "objections", "denials", "reservations")))
+        in (
+            "app.main",
+            *(f"app.domain.{n}" for n in ("refused", "errors", "objections", "denials", "reservations", "barriers")),
+        )
     }
     assert codes | {attempts.ACCEPTED, attempts.AGAIN} == set(glossary.REFUSALS)
 

@@ -65,17 +65,17 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, workers: int = 1) -> Iterator[Served]:
+def serving(folder: Path, workers: int = 1, host: str = "127.0.0.1") -> Iterator[Served]:
     """Start it, wait until it answers, stop it as Ctrl-C does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environ = {**os.environ, "DATA": str(folder / "data")}
+    environ = {**os.environ, "DATA": str(folder / "data"), "BASE_URL": f"http://{host}:{port}"}
     environ.pop("DATABASE_URL", None)
     command = [sys.executable, "-m", "app", "serve", "--demo", "--port", str(port), "--workers", str(workers)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=log)
-    served = Served(f"http://127.0.0.1:{port}", folder / "data", process)
+    served = Served(f"http://{host}:{port}", folder / "data", process)
     try:
         while not answers(served.url):
             assert process.poll() is None, re.sub(r"eoi_\w+", "eoi_…", (folder / "log").read_text())

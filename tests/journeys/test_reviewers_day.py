@@ -18,7 +18,7 @@ from app.infra import database, i18n
 from app.infra.postgres import Cluster
 from tests import make
 from tests.journeys.served import Served, serving
-from tests.journeys.test_walk import FLAGS, look, new_page
+from tests.journeys.test_walk import FLAGS, give_factor, look, new_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -128,6 +128,7 @@ class Reader:
             mine.first.click()
         with self.page.expect_navigation():
             self.page.locator("main").get_by_role("button", name=self.say("Sign in"), exact=True).click()
+        give_factor(self.page)
         own_name = {"nl": "Nederlands", "en": "English"}[self.language]
         with self.page.expect_navigation():
             self.page.get_by_role("button", name=own_name).click()

@@ -1,0 +1,208 @@
+"""Signing in as staff: the second factor is always asked, before what matters anew; roles need two administrators."""
+
+import re
+from typing import Any
+
+import pyotp
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.deps import Portal
+from app.domain import accounts, factors, sign_ins
+from app.models import Appointment, Factor, Person
+from tests import make
+from tests.conftest import deliver, give_factor
+from tests.web.test_guards import SignIn
+
+STAFF = "jo@rvo.example"
+
+
+def by_link(client: TestClient, portal: Portal, email: str, then: str = "") -> str:
+    """Follow the link in the mail; where it leads."""
+    client.cookies.clear()
+    client.post("/account/sign-in", data={"email": email, "next": then})
+    link = [m for mail in deliver(portal) for m in re.findall(r"/account/link/[\w-]+", mail)][-1]
+    return str(client.post(link).headers["location"])
+
+
+def token_of(client: TestClient, path: str) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', client.get(path).text)
+    assert found
+    return found[1]
+
+
+def test_staff_take_a_factor_into_use_at_their_first_sign_in_and_keep_recovery_codes(
+    client: TestClient, portal: Portal, db: Session
+) -> None:
+    make.person(db, STAFF, staff="reviewer")
+    lands = by_link(client, portal, STAFF, "/review")
+    assert lands == "/account/factors/ask?next=%2Freview"
+    assert client.get("/review").headers["location"] == "/account/factors/ask?next=/review"
+    assert client.get(lands).headers["location"] == "/account/factors/new?next=/review"
+    page = client.get("/account/factors/new?next=/review")
+    assert "<svg" in page.text
+    secret = re.search(r'<span class="hash">([A-Z2-7]{32})</span>', page.text)
+    assert secret
+    token = token_of(client, "/account/factors/new")
+    form = {"csrf_token": token, "next": "/review", "name": "<b>phone</b>"}
+    wrong = client.post("/account/factors", data={**form, "code": "12"})
+    assert wrong.status_code == 422
+    assert client.get("/review").status_code == 303
+    held = client.cookies["eoi"]
+    done = client.post("/account/factors", data={**form, "code": pyotp.TOTP(secret[1]).now()})
+    assert (done.status_code, done.headers["cache-control"]) == (200, "no-store")
+    codes = re.findall(r"(?:[A-Z2-7]{4}-){3}[A-Z2-7]{4}", done.text)
+    assert len(codes) == 10
+    assert client.cookies["eoi"] != held
+    assert client.get("/review").status_code == 200
+    assert "&lt;b&gt;phone&lt;/b&gt;" in client.get("/account").text
+    assert by_link(client, portal, STAFF) == "/account/factors/ask?next=%2Freview%2Fmine"
+    form = {"csrf_token": token_of(client, "/account/factors/ask"), "next": "/review/mine"}
+    assert client.post("/account/factors/ask", data={**form, "code": "000000"}).status_code == 422
+    assert client.post("/account/factors/ask", data={**form, "code": codes[0]}).headers["location"] == "/review/mine"
+    assert client.get("/review/mine").status_code == 200
+
+
+def test_a_mailbox_alone_opens_no_page_of_staff_and_replaces_no_factor(
+    client: TestClient, portal: Portal, db: Session
+) -> None:
+    make.person(db, STAFF, staff="admin")
+    person = accounts.find_person(db, STAFF)
+    assert person
+    factors.issue_app(db, person.id, "phone")
+    by_link(client, portal, STAFF)
+    token = token_of(client, "/account/factors/ask")
+    for path in ("/review", "/manage", "/account", "/apply", "/account/factors/new"):
+        assert "/account/factors/ask" in client.get(path).headers["location"], path
+    for path in ("/account/factors", "/account/factors/recovery-codes", "/manage/people"):
+        assert client.post(path, data={"csrf_token": token, "code": "000000"}).status_code == 401, path
+    assert client.post("/account/factors/challenges", data={"csrf_token": token, "make": "yes"}).status_code == 401
+    assert client.post("/account/sign-out", data={"csrf_token": token}).status_code == 303
+
+
+def test_before_what_matters_the_factor_is_asked_anew_and_what_was_typed_is_shown(
+    client: TestClient, portal: Portal, db: Session, sign_in: SignIn
+) -> None:
+    make.person(db, STAFF, staff="admin")
+    token = sign_in(client, STAFF)
+    with make.owner(db):
+        db.execute(text("update sign_in set factor_at = factor_at - :by"), {"by": sign_ins.PROOF_HOLDS})
+    form = {"csrf_token": token, "email": "new@rvo.example", "role": "reviewer", "name": "Typed Name"}
+    refused = client.post("/manage/people", data=form, headers={"Referer": "http://testserver/manage/people"})
+    assert refused.status_code == 401
+    assert "Typed Name" in refused.text
+    assert 'href="/account/factors/ask?next=/manage/people"' in refused.text
+    assert db.scalars(select(Appointment)).all() == []
+    assert client.get("/manage/people").status_code == 200
+    give_factor(client, db, portal, STAFF)
+    assert client.post("/manage/people", data=form).status_code == 303
+    assert [one.email for one in db.scalars(select(Appointment))] == ["new@rvo.example"]
+
+
+def test_a_staff_role_takes_two_administrators(client: TestClient, db: Session, sign_in: SignIn) -> None:
+    for name, role in (("ada", "admin"), ("bob", "admin"), ("cas", "coordinator")):
+        make.person(db, f"{name}@rvo.example", staff=role)
+
+    def press(email: str, verb: str) -> int:
+        token = sign_in(client, email)
+        return client.post(f"/manage/people/proposals/{made.id}/{verb}", data={"csrf_token": token}).status_code
+
+    def now() -> str | None:
+        db.expire_all()
+        found = accounts.find_person(db, "new@rvo.example")
+        return found.staff_role if found else None
+
+    token = sign_in(client, "ada@rvo.example")
+    form = {"csrf_token": token, "email": "new@rvo.example", "role": "admin", "name": "New"}
+    assert client.post("/manage/people", data=form).status_code == 303
+    made = db.scalars(select(Appointment)).one()
+    assert "new@rvo.example" in client.get("/manage/people").text
+    assert client.post("/manage/people", data=form).status_code == 409
+    assert press("ada@rvo.example", "confirmation") == 403
+    assert press("cas@rvo.example", "confirmation") == 404
+    assert now() is None
+    assert press("bob@rvo.example", "confirmation") == 303
+    assert now() == "admin"
+    assert press("bob@rvo.example", "rejection") == 409
+
+
+def test_a_session_fixed_before_signing_in_is_not_the_one_after_it(
+    client: TestClient, portal: Portal, db: Session
+) -> None:
+    client.cookies.set("eoi", "chosen-by-an-attacker")
+    make.person(db, STAFF, staff="reviewer")
+    by_link(client, portal, "lead@firm.example")
+    first = client.cookies["eoi"]
+    assert first != "chosen-by-an-attacker"
+    assert sign_ins.actor_of(db, "chosen-by-an-attacker").kind == "anonymous"
+    by_link(client, portal, STAFF)
+    halfway = client.cookies["eoi"]
+    give_factor(client, db, portal, STAFF)
+    assert len({first, halfway, client.cookies["eoi"]}) == 3
+    assert sign_ins.actor_of(db, halfway).kind == "anonymous"
+
+
+@pytest.mark.parametrize("way", ["/account/sign-out", "/account/sign-ins/end"])
+def test_a_stolen_cookie_is_worth_nothing_after_signing_out(
+    client: TestClient, db: Session, sign_in: SignIn, way: str
+) -> None:
+    other = sign_in(client)
+    elsewhere = client.cookies["eoi"]
+    token = sign_in(client)
+    assert other != token
+    stolen = client.cookies["eoi"]
+    assert client.post(way, data={"csrf_token": token}).status_code == 303
+    assert "eoi" not in client.cookies
+    client.cookies.set("eoi", stolen)
+    assert client.get("/account").status_code == 303
+    client.cookies.set("eoi", elsewhere)
+    assert client.get("/account").status_code == (200 if way == "/account/sign-out" else 303)
+
+
+def test_another_browser_is_told_of_by_mail_and_a_known_one_is_not(
+    client: TestClient, portal: Portal, db: Session
+) -> None:
+    def told() -> int:
+        return sum("had not seen you use" in mail for mail in deliver(portal))
+
+    def again() -> None:
+        client.post("/account/sign-in", data={"email": "lead@firm.example", "next": ""})
+        links = [m for mail in deliver(portal) for m in re.findall(r"/account/link/[\w-]+", mail)]
+        [client.post(link) for link in links]
+
+    by_link(client, portal, "lead@firm.example")
+    del client.cookies["eoi"]
+    again()
+    assert told() == 0
+    by_link(client, portal, "lead@firm.example")
+    assert told() == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "limit"), [("last_seen_at", sign_ins.STAFF_IDLES), ("created_at", sign_ins.STAFF_LIVES)]
+)
+def test_a_session_of_staff_ends_sooner_than_one_of_others(
+    client: TestClient, db: Session, sign_in: SignIn, column: str, limit: Any
+) -> None:
+    make.person(db, STAFF, staff="reviewer")
+    for email, status in ((STAFF, 303), ("lead@firm.example", 200)):
+        sign_in(client, email)
+        with make.owner(db):
+            db.execute(text(f"update sign_in set {column} = {column} - :by"), {"by": limit})
+        assert client.get("/account").status_code == status
+
+
+def test_outside_the_demonstration_no_page_shows_a_code(client: TestClient, portal: Portal, db: Session) -> None:
+    make.person(db, STAFF, staff="reviewer")
+    by_link(client, portal, STAFF)
+    assert "data-code" in client.get("/account/factors/new").text
+    object.__setattr__(portal.settings, "demo", False)
+    assert "data-code" not in client.get("/account/factors/new").text
+    person = db.scalars(select(Person).where(Person.email == STAFF)).one()
+    db.scalars(select(Factor).where(Factor.person_id == person.id)).one().confirmed_at = text("now()")  # type: ignore[assignment]
+    db.flush()
+    page = client.get("/account/factors/ask")
+    assert page.status_code == 200
+    assert "data-code" not in page.text
