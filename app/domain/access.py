@@ -4,7 +4,21 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, exists, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import JSONPATH
 
 from app.domain.pledges import Pledges
@@ -130,6 +144,17 @@ def entries(actor: Actor) -> Select[Entry]:
 def is_conflicted(actor: Actor) -> ColumnElement[bool]:
     """Whether the actor stated a conflict about an entry of a register."""
     return Entry.submission_id.in_(_stated(actor, "conflict"))
+
+
+def hidden_positions(actor: Actor, call: Call) -> CompoundSelect[int]:
+    """Where a register has what `entries` leaves out for staff: found from their conflicts and from what was destroyed."""
+    here = select(Entry.position).where(Entry.call_id == call.id)
+    stated = _stated(actor, "conflict").subquery()
+    emptied = and_(Version.id == Entry.version_id, Version.submission_id == Entry.submission_id)
+    return union_all(
+        here.join(stated, stated.c.submission_id == Entry.submission_id),
+        here.join(Version, emptied).where(Version.call_id == call.id, Version.destruction_id.is_not(None)),
+    )
 
 
 def is_passed(actor: Actor) -> ColumnElement[bool]:

@@ -67,10 +67,11 @@ def prepared(db: Session, call: Call) -> Listing:
 
 def require_prepared(db: Session, call: Call) -> Listing:
     """The register of a sealed call; RegisterNotPrepared where preparing would take longer than a reader may wait."""
-    if db.get(Listing, call.id) is None:
-        size = db.scalar(select(func.count()).where(Leaf.call_id == call.id)) or 0
-        if size > AT_ONCE:
-            raise RegisterNotPrepared(retry_after=10)
+    if (listing := db.get(Listing, call.id)) is not None:
+        return listing
+    size = db.scalar(select(func.count()).where(Leaf.call_id == call.id)) or 0
+    if size > AT_ONCE:
+        raise RegisterNotPrepared(retry_after=10)
     return prepared(db, call)
 
 

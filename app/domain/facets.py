@@ -131,6 +131,11 @@ def of_positions(found: Iterable[int], size: int) -> int:
     return int.from_bytes(bits, "little")
 
 
+def as_bytes(held: int, size: int) -> bytes:
+    """A set as the database reads it."""
+    return held.to_bytes(size // 8 + 1, "little")
+
+
 def sums(sets: Sets, questions: Questionnaire, within: int) -> dict[str, Decimal]:
     """The sums of the columns that the call file asks to be summed, over a set; none where nothing has a number."""
     found: dict[str, Decimal] = {}

@@ -1,8 +1,8 @@
 """The reviewers' list of a sealed call: what is filtered and searched, one page at a time, with totals and counts.
 
 Counts come from the sets of `facets`, pages from the places of `entries`: both were prepared after the seal. What only
-the database can tell, a search or what changed since, is asked of it for at most `LIMIT` entries; beyond them counts say
-"more than".
+the database can tell, a search or what changed since, is asked of it for at most `LIMIT` entries, or one in `RARE` of a
+large call; beyond them counts say "more than".
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,26 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, Text, any_, cast, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    any_,
+    cast,
+    func,
+    literal,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from app.domain import access, calls, columns, entries, facets, searches
+from app.domain import access, calls, columns, entries, facets, searches, walks
 from app.domain.access import Actor
 from app.domain.columns import ANSWER, Column, Facet
 from app.domain.facets import Sets
-from app.models import Call, Entry, Exemption, Listing, Place, Submission, Version
+from app.models import Call, Entry, Exemption, Listing, Submission, Version
 
 BATCH = 500
 LIMIT = 1000
@@ -60,7 +71,7 @@ class Totals:
 class Narrowed:
     """What a query leaves: a set without it and one for each facet that leaves out only that facet's own choice.
 
-    `few` are the positions where they are few; else `conditions` say in SQL what the sets do not know or many share.
+    `few` are the positions where they are few; `conditions` say in SQL what the sets do not know.
     """
 
     sets: Sets
@@ -88,18 +99,19 @@ def narrow(db: Session, actor: Actor, call: Call, query: Query, listing: Listing
     labelled = [Entry.labels.overlap(_texts([f"{n}={v}" for v in chosen[n]])) for n in chosen if n not in states]
     search = [searches.found_by(call, query.search)] if query.search.strip() else []
     asked = [*(states[name] for name in states if name not in held), *search]
-    found = _few(db, actor, call, asked) if asked else None
+    found = _few(db, actor, call, sets.size, asked) if asked else None
     is_counted = not asked or found is not None
     if asked and found is None and held:
-        found = _few(db, actor, call, [*asked, *_near(visible & _all_of(held), labelled)])
+        found = _few(db, actor, call, sets.size, [*asked, *_near(visible & _all_of(held), labelled)])
     if found is not None:
         visible &= facets.of_positions(found, sets.size)
     within = {"": visible & _all_of(held)}
     within |= {name: visible & _all_of({n: s for n, s in held.items() if n != name}) for name in held}
     number, is_more = within[""].bit_count(), bool(asked) and found is None
-    is_few = number <= LIMIT and not is_more and (bool(asked) or number * RARE < sets.size)
+    is_few = number <= LIMIT and not is_more and number * RARE < sets.size
     few = tuple(facets.positions(within[""])) if is_few else None
-    return Narrowed(sets, live, within, few, (*labelled, *states.values(), *search), is_more, is_counted)
+    unknown = (*(states[name] for name in states if name not in held), *search) if is_more else ()
+    return Narrowed(sets, live, within, few, unknown, is_more, is_counted)
 
 
 def _near(rest: int, labelled: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
@@ -178,9 +190,8 @@ def exceptional(db: Session, actor: Actor, call: Call) -> list[tuple[Submission,
 
 def _visible(db: Session, actor: Actor, call: Call, sets: Sets) -> int:
     """The entries that the actor may see: of staff all but those that they stated a conflict about."""
-    here = select(Entry.position).where(Entry.call_id == call.id)
     if actor.is_staff():
-        hidden = db.scalars(here.where(or_(access.is_conflicted(actor), access.is_emptied)))
+        hidden = db.scalars(access.hidden_positions(actor, call))
         return sets.everything & ~facets.of_positions(hidden, sets.size)
     return facets.of_positions(db.scalars(_positions(actor, call)), sets.size)
 
@@ -207,10 +218,11 @@ def _live_sets(db: Session, actor: Actor, call: Call, known: tuple[Facet, ...], 
     return found
 
 
-def _few(db: Session, actor: Actor, call: Call, conditions: list[ColumnElement[bool]]) -> list[int] | None:
-    """The positions that satisfy conditions, or None where they are more than `LIMIT`."""
-    found = list(db.scalars(_positions(actor, call).where(*conditions).limit(LIMIT + 1)))
-    return found if len(found) <= LIMIT else None
+def _few(db: Session, actor: Actor, call: Call, size: int, conditions: list[ColumnElement[bool]]) -> list[int] | None:
+    """The positions that satisfy conditions, or None where so many do that they are met soon enough on the way."""
+    most = max(LIMIT, size // RARE)
+    found = list(db.scalars(_positions(actor, call).where(*conditions).limit(most + 1)))
+    return found if len(found) <= most else None
 
 
 def _any_of(by_value: dict[str, int], values: tuple[str, ...]) -> int:
@@ -242,21 +254,8 @@ def _walk(
     after: str | None,
     before: str | None,
 ) -> Select[Any]:
-    """The rows from a place on, one more than asked for: a walk along the index of the sorted column."""
-    sorted_by = {c.name for c in columns.columns(calls.questions(call)) if c.is_sorted}
-    name = query.sort if query.sort in sorted_by else "received_at"
-    spot = Place.down if query.descending else Place.up
-    walk = select(Place.position, spot.label("place")).where(Place.call_id == call.id, Place.name == name)
-    if before is not None:
-        walk = walk.where(spot < func.coalesce(_spot(call, name, spot, before), left.sets.size + 1)).order_by(
-            spot.desc()
-        )
-    else:
-        walk = walk.where(spot > (func.coalesce(_spot(call, name, spot, after), 0) if after else 0)).order_by(spot)
-    if left.few is not None:
-        walk = walk.where(Place.position == any_(cast(list(left.few), ARRAY(Integer)))).limit(limit + 1)
-    steps = walk.subquery() if left.few is not None else walk.order_by(None).subquery()
-    order = steps.c.place.desc() if before is not None else steps.c.place
+    """The rows from a place on, one more than asked for: a stretch of the sorted column's index, then its rows."""
+    steps = _stretch(call, query, left, after, before).limit(limit + 1).subquery()
     found = (
         access.entries(actor)
         .join(steps, steps.c.position == Entry.position)
@@ -266,20 +265,20 @@ def _walk(
             Entry.reference.label("ref"),
             steps.c.place,
         )
-        .order_by(order)
+        .order_by(steps.c.place.desc() if before is not None else steps.c.place)
     )
     if any(column.name.startswith((ANSWER, searches.EXCERPT)) for column in shown):
         found = found.outerjoin(Version, (Version.id == Entry.version_id) & access.is_passed(actor))
-    return found if left.few is not None else found.where(*left.conditions).limit(limit + 1)
+    return found
 
 
-def _spot(call: Call, name: str, spot: Any, reference: str) -> Any:
-    """Where the entry with a reference stands. Addresses hold references: a place would tell of what stands in between."""
-    anchor = aliased(Place)
-    return (
-        select(anchor.down if spot is Place.down else anchor.up)
-        .join(Entry, (Entry.call_id == anchor.call_id) & (Entry.position == anchor.position))
-        .join(Submission, Submission.id == Entry.submission_id)
-        .where(Submission.reference == reference, anchor.call_id == call.id, anchor.name == name)
-        .scalar_subquery()
-    )
+def _stretch(call: Call, query: Query, left: Narrowed, after: str | None, before: str | None) -> Select[int, int]:
+    """The positions of what a query leaves: the sets say which; only what they cannot say is asked of each entry."""
+    sorted_by = {c.name for c in columns.columns(calls.questions(call)) if c.is_sorted}
+    name, rest = query.sort if query.sort in sorted_by else "received_at", left.within[""]
+    found = walks.stretch(call, name, query.descending, left.sets.size, after, before)
+    if left.few is not None:
+        return walks.at(found, left.few)
+    if rest != left.sets.everything:
+        found = walks.of_set(found, facets.as_bytes(rest, left.sets.size))
+    return walks.meeting(found, *left.conditions) if left.conditions else found

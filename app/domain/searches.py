@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, cast, func, literal, literal_column, text, type_coerce
+from sqlalchemy import ColumnElement, cast, func, literal, literal_column, select, text, type_coerce
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from app.domain import entries, references
@@ -26,7 +26,7 @@ def found_by(call: Call, search: str) -> ColumnElement[bool]:
         return Entry.reference == reference
     query = _tsquery(words)
     whole = query.op("&&")(cast(literal(f"'{entries.word_of(call.id)}'"), TSQUERY))
-    return Entry.words.op("@@")(whole)
+    return Entry.words.op("@@")(select(whole).scalar_subquery())  # unseen, the index is always the way to find it
 
 
 def _tsquery(words: str) -> ColumnElement[Any]:
