@@ -13,7 +13,7 @@ TEXT = object()  # stands for {en: ..., nl: ...}
 TOP = {
     "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
     "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
-    "release": str,
+    "release": str, "assurance": str,
     "clarifications": list,
     "notice": TEXT,
     "parts": dict,
@@ -87,8 +87,7 @@ OPTIONAL = frozenset(
         "sum",
         "limits",
         "rules",
-        "register",
-        "release",
+        *("register", "release", "assurance"),
         "notice",
         "questions",
         "parts",
