@@ -3,26 +3,19 @@
 import hashlib
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from app import knobs
+from app.knobs import SettingsRefused as SettingsRefused
+from app.knobs import knob
 
 SECRET_LENGTH = 32  # characters; `openssl rand -hex 32` gives 64
 TOKEN_LENGTH = 16
 VARIETY = 8  # different characters in a secret: "changemechangeme…" has fewer
 MAX_WORKERS = 64
 MAX_REQUESTS = 1_000_000  # a minute
-YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
-
-
-class SettingsRefused(Exception):
-    """A setting is missing or too weak to start with; one sentence says which and why."""
-
-
-def knob(env: str, default: str, meaning: str) -> Any:
-    """A field read from the variable `env`; the words are the README's table."""
-    return field(metadata={"env": env, "default": default, "meaning": meaning})
 
 
 @dataclass(frozen=True)
@@ -83,14 +76,17 @@ class Settings:
     gleif_url: str | None = knob(
         "GLEIF_URL", "none: LEIs are not looked up", "Address of the GLEIF API, as https://host/api/v1."
     )
+    providers: Path | None = knob(
+        "PROVIDERS", "none: e-mail links only", "YAML file of OpenID Connect providers, see `docs/sign-in.md`."
+    )
     lookups: bool = knob("LOOKUPS", "off", "Also look up, unasked and slowly, the identifiers of sealed calls.")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], demo: bool = False) -> "Settings":
         """Read and judge all settings; `demo` is as good as DEMO. SettingsRefused names the first that will not do."""
         env = {name: value.strip() for name, value in environ.items()}
-        is_demo = demo or _switch(env, "DEMO")
-        port = _number(env, "PORT", 8000, 65535)
+        is_demo = demo or knobs.switch(env, "DEMO")
+        port = knobs.number(env, "PORT", 8000, 65535)
         data = Path(env.get("DATA") or "data").expanduser().absolute()
         base_url = _base_url(env, is_demo, port)
         host = urlsplit(base_url).hostname or ""
@@ -102,24 +98,25 @@ class Settings:
             base_url=base_url,
             secret_key=_secret(env, is_demo, data),
             mail_url=_mail_url(env, is_demo, data),
-            mail_sender=_address(env, "MAIL_SENDER", f"noreply@{office}"),
-            security_contact=_address(env, "SECURITY_CONTACT", f"security@{office}"),
-            eurohpc_contact=_address(env, "EUROHPC_CONTACT", "") if env.get("EUROHPC_CONTACT") else None,
+            mail_sender=knobs.address(env, "MAIL_SENDER", f"noreply@{office}"),
+            security_contact=knobs.address(env, "SECURITY_CONTACT", f"security@{office}"),
+            eurohpc_contact=knobs.address(env, "EUROHPC_CONTACT", "") if env.get("EUROHPC_CONTACT") else None,
             database_url=database_url,
             database_owner_url=owner_url,
             data=data,
             files_url=_files_url(env, data),
-            workers=_number(env, "WORKERS", 2, MAX_WORKERS),
+            workers=knobs.number(env, "WORKERS", 2, MAX_WORKERS),
             port=port,
-            allowed_hosts=tuple(dict.fromkeys((host, *local, *_listed(env, "ALLOWED_HOSTS", "")))),
+            allowed_hosts=tuple(dict.fromkeys((host, *local, *knobs.listed(env, "ALLOWED_HOSTS", "")))),
             trusted_proxies=_proxies(env, is_demo),
-            api_requests=_number(env, "API_REQUESTS", 600, MAX_REQUESTS),
-            webhook_networks=_networks(env, "WEBHOOK_NETWORKS", ""),
+            api_requests=knobs.number(env, "API_REQUESTS", 600, MAX_REQUESTS),
+            webhook_networks=knobs.networks(env, "WEBHOOK_NETWORKS", ""),
             metrics_token=_token(env, is_demo),
-            vies_url=_service(env, "VIES_URL", is_demo),
+            vies_url=knobs.service(env, "VIES_URL", is_demo),
             vies_requester=env.get("VIES_REQUESTER") or None,
-            gleif_url=_service(env, "GLEIF_URL", is_demo),
-            lookups=_switch(env, "LOOKUPS"),
+            gleif_url=knobs.service(env, "GLEIF_URL", is_demo),
+            providers=Path(env["PROVIDERS"]) if env.get("PROVIDERS") else None,
+            lookups=knobs.switch(env, "LOOKUPS"),
         )
 
     def warnings(self) -> list[str]:
@@ -144,24 +141,6 @@ def table() -> list[tuple[str, str, str]]:
     return [(f.metadata["env"], f.metadata["default"], f.metadata["meaning"]) for f in fields(Settings)]
 
 
-def _switch(env: Mapping[str, str], name: str) -> bool:
-    value = env.get(name, "").lower()
-    if value not in YES + NO:
-        raise SettingsRefused(f"{name} is '{value}': write 1 or 0.")
-    return value in YES
-
-
-def _number(env: Mapping[str, str], name: str, default: int, most: int) -> int:
-    value = env.get(name) or str(default)
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
-        raise SettingsRefused(f"{name} is '{value}': write a whole number from 1 to {most}.")
-    return int(value)
-
-
-def _listed(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (env.get(name) or default).split(",") if part.strip())
-
-
 def _base_url(env: Mapping[str, str], demo: bool, port: int) -> str:
     value = env.get("BASE_URL", "").rstrip("/")
     if not value and demo:
@@ -178,21 +157,6 @@ def _base_url(env: Mapping[str, str], demo: bool, port: int) -> str:
             f"BASE_URL is '{value}': without https everybody on the way could read and sign in as others."
         )
     return value
-
-
-def _service(env: Mapping[str, str], name: str, demo: bool) -> str | None:
-    """The address of a service of somebody else's; https unless it is tried out."""
-    value = env.get(name, "").rstrip("/")
-    parts = urlsplit(value)
-    if value and (
-        parts.scheme not in ("https", "http" if demo else "https")
-        or not parts.hostname
-        or parts.query
-        or parts.fragment
-        or "@" in value
-    ):
-        raise SettingsRefused(f"{name} is not an address: write https:// and a host, without name or password.")
-    return value or None
 
 
 def _secret(env: Mapping[str, str], demo: bool, data: Path) -> str:
@@ -222,14 +186,6 @@ def _mail_url(env: Mapping[str, str], demo: bool, data: Path) -> str:
         raise SettingsRefused(
             "MAIL_URL names a folder: outside the demonstration mode mails must reach people by SMTP."
         )
-    return value
-
-
-def _address(env: Mapping[str, str], name: str, default: str) -> str:
-    value = env.get(name) or default
-    local, at, host = value.rpartition("@")
-    if not (local and at and host) or any(c.isspace() or c in "<>," for c in value):
-        raise SettingsRefused(f"{name} is '{value}': write one e-mail address, without a name.")
     return value
 
 
@@ -274,18 +230,8 @@ def _files_url(env: Mapping[str, str], data: Path) -> str:
     return value if parts.scheme else Path(value).expanduser().absolute().as_uri()
 
 
-def _networks(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]:
-    listed = _listed(env, name, default)
-    for value in listed:
-        try:
-            ipaddress.ip_network(value, strict=False)
-        except ValueError:
-            raise SettingsRefused(f"{name} has '{value}': write addresses or networks, as 10.0.0.0/8.") from None
-    return listed
-
-
 def _proxies(env: Mapping[str, str], demo: bool) -> tuple[str, ...]:
-    listed = _networks(env, "TRUSTED_PROXIES", "127.0.0.1")
+    listed = knobs.networks(env, "TRUSTED_PROXIES", "127.0.0.1")
     if not demo and any(ipaddress.ip_network(value, strict=False).prefixlen == 0 for value in listed):
         raise SettingsRefused("TRUSTED_PROXIES believes everybody: name the addresses of your own proxies.")
     return listed

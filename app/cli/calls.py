@@ -51,7 +51,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish a call file. Example: python -m app call publish calls/aigf-eoi.yaml --code try --closes "+5 minutes" """
-    if release not in (None, *callfile.RELEASES):
+    if release not in (None, *callfile.CHOICES["release"]):
         refuse("--release is at_seal or by_coordinator.", 2)
     try:
         definition = callfile.load(file)

@@ -167,7 +167,9 @@ def hand_out(
     """Sign the receipt, tell the audit and queue the mails, all in the transaction that accepted the version."""
     title = calls.questions_of(db, version.definition_digest).title
     exemption = db.get(Exemption, version.exemption_id) if version.exemption_id else None
-    body = statements.canonical(receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption))
+    by = actor.login_assurance(submission)
+    said = receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption, by)
+    body = statements.canonical(said)
     told = list(mails.receipt(recipients, submission, version, issuer, exemption))
     values = {
         "version": version.id,

@@ -25,6 +25,8 @@ from app.domain.pledges import Pledges
 from app.models import Call, Conflict, Entry, Organisation, Release, Submission, Version, Withdrawal
 
 STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
+BY_LINK = "e-mail link"
+LEVELS = ("low", "substantial", "high")  # of a sign-in, as eIDAS has them
 EDITORS = frozenset({"owner", "editor"})
 
 
@@ -54,6 +56,10 @@ class Actor:
     memberships: tuple[Belonging, ...] = ()
     owes_factor: bool = False
     is_proven: bool = False
+    provider: str | None = None
+    assurance: str = BY_LINK
+    level: str | None = None
+    represents: uuid.UUID | None = None
     api_key_id: uuid.UUID | None = None
     call_codes: tuple[str, ...] = ()
     scopes: frozenset[str] = field(default_factory=frozenset)
@@ -70,6 +76,20 @@ class Actor:
     def may_edit(self, submission: Submission) -> bool:
         """Whether this actor may change and submit it (an owner or editor; the window is the database's business)."""
         return any(m.organisation_id == submission.organisation_id and m.role in EDITORS for m in self.memberships)
+
+    def reaches(self, level: str, submission: Submission) -> bool:
+        """Whether this actor signed in with this level or a higher one, on behalf of the submission's organisation."""
+        return (
+            self.level is not None
+            and self.represents == submission.organisation_id
+            and LEVELS.index(self.level) >= LEVELS.index(level)
+        )
+
+    def login_assurance(self, submission: Submission) -> str:
+        """By what the actor signed in, as a receipt of the submission tells it."""
+        if self.assurance == BY_LINK or self.represents == submission.organisation_id:
+            return self.assurance
+        return f"{self.assurance}, not for this organisation"
 
     def is_staff(self, at_least: str = "reviewer") -> bool:
         """Whether this actor is RVO staff with this role or a higher one."""

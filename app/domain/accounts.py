@@ -99,6 +99,9 @@ def describe_organisation(
         return organisation
     organisation = owned(db, actor, organisation_id)
     organisation.name = name
+    if organisation.verified_at is not None:  # the number and country that a provider vouched for stay
+        audit.record(db, actor, "organisation.changed", organisation=str(organisation.id))
+        return organisation
     organisation.registration_no = registration_no
     if organisation.state_code is None:
         organisation.country = country

@@ -25,6 +25,50 @@ class AppointmentSettled(Refused):
     msgid = N_("This role was given or dropped already. Nothing was changed: look at the page again.")
 
 
-SQLSTATES: dict[str, type[Refused]] = {"P0C75": FactorSpent, "P0C76": AppointmentSettled}
+class ReplyInvalid(Refused):
+    status = 422
+    code = "reply_invalid"
+    msgid = N_(
+        "This sign-in cannot be used: it took longer than 10 minutes, was used before, was begun in another browser, or was "
+        "broken off. Nobody was signed in. Begin again."
+    )
+
+
+class ProviderAway(Refused):
+    status = 503
+    code = "provider_away"
+    msgid = N_("This way to sign in cannot be reached at this moment. Try again later, or sign in by an e-mail link.")
+
+
+class IdentityUnknown(Refused):
+    status = 403
+    code = "identity_unknown"
+    msgid = N_(
+        "We do not know yet to which e-mail address to write to you. Sign in with your e-mail address first, then connect "
+        "this way to sign in at “My account”: from then on it brings you in."
+    )
+
+
+class IdentityTaken(Refused):
+    code = "identity_taken"
+    msgid = N_("This way to sign in belongs to another account already. Nothing was changed: sign in with it instead.")
+
+
+class LevelTooLow(Refused):
+    status = 403
+    code = "level_too_low"
+    msgid = N_(
+        "This call asks that you sign in on behalf of your organisation with a higher level of assurance, such as "
+        "eHerkenning or eIDAS. Nothing was submitted; your answers are kept. Go to “My account”, sign in that way, and "
+        "submit again."
+    )
+
+
+class NumberVerified(Refused):
+    code = "number_verified"
+    msgid = N_("This registration number was vouched for, so it cannot be changed. Nothing was changed.")
+
+
+SQLSTATES: dict[str, type[Refused]] = {"P0C75": FactorSpent, "P0C76": AppointmentSettled, "P0C77": NumberVerified}
 BY_ONE_PERSON = ("appointment_needs_two_people",)
 PENDING = ("one_appointment_at_a_time",)

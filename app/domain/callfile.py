@@ -15,7 +15,7 @@ from app.domain.questionnaire import Question, Questionnaire
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]")
-RELEASES = ("at_seal", "by_coordinator")  # how dossiers reach EuroHPC
+CHOICES = {"release": ("at_seal", "by_coordinator"), "assurance": ("low", "substantial", "high")}
 RESERVED = frozenset(
     {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"}
     | {"clarifications", "disclosures", "letters", "interests", "answers"}
@@ -103,8 +103,9 @@ def _problems(body: Any) -> Found:
         return  # what follows relies on the shape
     if not CLOSES.fullmatch(body["closes"]):
         yield body.line, '`closes` is month-day hour:minute, such as "06-20 17:00".'
-    if body.get("release", "at_seal") not in RELEASES:
-        yield body.line, "`release` is at_seal or by_coordinator."
+    for name, known in CHOICES.items():
+        if name in body and body[name] not in known:
+            yield body.line, f"`{name}` is {', '.join(known[:-1])} or {known[-1]}."
     built = definitions.build(_plain(body))
     yield from _names(body)
     yield from _uses(body, built)

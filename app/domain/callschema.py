@@ -45,6 +45,7 @@ NARROWER: dict[str, dict[str, Any]] = {
         "properties": {kind: {"$ref": "#/definitions/respondent"} for kind in ("MS", "FC", "OO")},
     },
     "call.release": {"enum": ["at_seal", "by_coordinator"]},
+    "call.assurance": {"enum": ["low", "substantial", "high"]},
     "call.uses": {
         "type": "object",
         "additionalProperties": False,

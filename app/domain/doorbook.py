@@ -12,6 +12,9 @@ EVENTS = {
     "factor.reset_agreed": N_("agreed to end all second factors of a person"),
     "person.erased": N_("erased a person"),
     "person.exported": N_("exported all data on a person"),
+    "organisation.joined": N_("joined an organisation that they represent"),
+    "organisation.verified": N_("had an organisation vouched for"),
+    "person.identity_connected": N_("connected a way to sign in"),
     "person.profile_changed": N_("changed name or language"),
     "person.signed_in": N_("signed in"),
     "person.signed_out": N_("signed out, or ended a session"),
@@ -26,6 +29,12 @@ REFUSALS = {
     "factor_needed": N_("the second factor was to be given again"),
     "factor_spent": N_("the code was used before"),
     "last_factor": N_("a second factor has to remain"),
+    "reply_invalid": N_("the sign-in was too old or used"),
+    "provider_away": N_("the way to sign in could not be reached"),
+    "identity_unknown": N_("no e-mail address was known"),
+    "identity_taken": N_("the way to sign in belonged to another account"),
+    "level_too_low": N_("signed in with too low a level of assurance"),
+    "number_verified": N_("the number was vouched for"),
     "appointment_settled": N_("the role was given or dropped already"),
 }
 PURPOSES = {

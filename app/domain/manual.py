@@ -15,6 +15,7 @@ KEYS: dict[str, dict[str, str]] = {
         "rules": "What must be true of the answers.",
         "register": "Columns of the reviewers' register and of spreadsheets, computed when a version is accepted.",
         "release": "How dossiers reach EuroHPC: `at_seal` (default) or `by_coordinator`.",
+        "assurance": "The level by which firms sign in before they submit: `low`, `substantial` or `high`; none by default.",
         "clarifications": "What reviewers may ask about after the cutoff.",
         "notice": "A sentence that stands on every page of the call and on paper.",
         "help": "How to reach the help desk of this call, and when; a blank line begins a new paragraph.",

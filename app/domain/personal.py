@@ -43,6 +43,7 @@ SECRET = frozenset(
         "jws",
         "code_hash",
         "challenge",
+        "state_hash",
     }
 )
 # What stands beside a person and is not about them, with the reason.

@@ -155,6 +155,11 @@ class Questionnaire:
     retention: dict[str, int]
     support: Pledges
 
+    @property
+    def assurance(self) -> str | None:
+        """The level by which firms sign in before they submit; None where an e-mail link will do."""
+        return self.definition.get("assurance")
+
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""
         return tuple(s for s in self.steps if kind in s.for_ and s.questions_for(kind))

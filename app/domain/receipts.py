@@ -38,6 +38,7 @@ def body(
     title: dict[str, str],
     issuer: str,
     exemption: Exemption | None = None,
+    assurance: str = "e-mail link",
 ) -> dict[str, Any]:
     """The statements of a receipt; times are RFC 3339 in UTC, the local text names its zone.
 
@@ -54,7 +55,7 @@ def body(
         "kind": version.kind,
         "title": version.title,
         "organisation": _organisation(submission.organisation),
-        "submitter": {"name": name, "email": email, "login_assurance": "e-mail link"},
+        "submitter": {"name": name, "email": email, "login_assurance": assurance},
         "received_at": times.iso(version.received_at),
         "received_local": times.brussels(version.received_at, "en", seconds=True),
         "opens_at": times.iso(submission.call.opens_at),

@@ -2,13 +2,14 @@
 
 import secrets
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import accounts, audit, outbox, throttle
-from app.domain.access import ANONYMOUS, Actor, Belonging
+from app.domain.access import ANONYMOUS, BY_LINK, Actor, Belonging
 from app.domain.errors import LinkInvalid, NotFound
 from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
@@ -86,8 +87,22 @@ def use_link(db: Session, token: str, browser: str, user_agent: str, language: s
     return open_session(db, person, browser, user_agent, base_url), link.next_path
 
 
-def open_session(db: Session, person: Person, browser: str, user_agent: str, base_url: str) -> str:
+@dataclass(frozen=True)
+class Shown:
+    """By what somebody has shown who they are: in words for the receipt, with the level and whom they represent."""
+
+    provider: str | None = None
+    assurance: str = BY_LINK
+    level: str | None = None
+    represents: uuid.UUID | None = None
+    is_second_factor: bool = False
+
+
+def open_session(
+    db: Session, person: Person, browser: str, user_agent: str, base_url: str, shown: Shown | None = None
+) -> str:
     """A new session of a person who has shown who they are; its secret."""
+    by = shown or Shown()
     if _is_new_device(db, person, browser):
         body = translate(person.language, NEW_DEVICE_TEXT, link=f"{base_url}/account")
         outbox.enqueue(db, "new_device", person.email, translate(person.language, NEW_DEVICE_SUBJECT), body)
@@ -100,6 +115,11 @@ def open_session(db: Session, person: Person, browser: str, user_agent: str, bas
             user_agent=user_agent[:300],
             browser_hash=hashed(browser),
             last_seen_at=func.clock_timestamp(),
+            provider=by.provider,
+            assurance=by.assurance,
+            level=by.level,
+            represents=by.represents,
+            factor_at=func.clock_timestamp() if by.is_second_factor else None,
             expires_at=func.clock_timestamp() + SESSION_LIVES,
         )
     )
@@ -159,13 +179,18 @@ def actor_of(db: Session, secret: str | None) -> Actor:
         ),
         owes_factor=owes,
         is_proven=bool(first.is_proven),
+        provider=first.provider,
+        assurance=first.assurance,
+        level=first.level,
+        represents=first.represents,
     )
 
 
 # Asked at every request, so all in one and as SQL: the session, its person, and their live memberships by name.
 _HOLDER = """
 select i.id as sign_in_id, i.csrf_token, i.last_seen_at, clock_timestamp() as now, p.id as person_id, p.email, p.name,
-  p.language, p.staff_role, i.factor_at, i.factor_at > clock_timestamp() - %(holds)s::interval as is_proven, m.role, o.id as organisation_id, o.name as organisation_name, o.country, o.state_code
+  p.language, p.staff_role, i.factor_at, i.factor_at > clock_timestamp() - %(holds)s::interval as is_proven,
+  i.provider, i.assurance, i.level, i.represents, m.role, o.id as organisation_id, o.name as organisation_name, o.country, o.state_code
 from sign_in i join person p on p.id = i.person_id
 left join membership m on m.person_id = p.id and m.ended_at is null left join organisation o on o.id = m.organisation_id
 where i.token_hash = %(hash)s and i.ended_at is null and i.expires_at > clock_timestamp()

@@ -22,6 +22,7 @@ from app.domain import (
 )
 from app.domain.access import Actor
 from app.domain.accounts import Known
+from app.domain.barriers import LevelTooLow
 from app.domain.errors import (
     ClassifiedInformation,
     Forbidden,
@@ -136,6 +137,7 @@ def submit(db: Session, actor: Actor, reference: str, key: str, language: str, s
         judged = judgements.judge(submission, drafts.content(db, submission))
         known = accounts.known(db, *{actor.email, judged.contact} - {""})
     _require_ready(db, case, judged, known)
+    _require_level(db, actor, case)
     digest = judged.digest(language, case.organisation)
     withdrawal = withdrawals.live(db, case) if before.is_withdrawn else None
     same = before.exceptional or (None if withdrawal else before.last)
@@ -158,6 +160,14 @@ def _require_ready(db: Session, case: Submission, judged: Judged, known: dict[st
         return
     exemptions.foretell(db, case)
     raise ClassifiedInformation if NOTHING_CLASSIFIED in judged.errors else NotReady
+
+
+def _require_level(db: Session, actor: Actor, case: Submission) -> None:
+    """LevelTooLow where the call asks for a sign-in that the actor has not shown; member states are invited instead."""
+    level = calls.questions_of(db, case.call.definition_digest).assurance
+    if level and case.kind != "MS" and not actor.reaches(level, case):
+        exemptions.foretell(db, case)
+        raise LevelTooLow
 
 
 def _again(db: Session, actor: Actor, case: Submission, version: acceptances.Earlier, key: str) -> int:

@@ -3,12 +3,14 @@
 from app.models.accounts import (
     Appointment,
     Factor,
+    Identity,
     Membership,
     Organisation,
     Person,
     RecoveryCode,
     SignIn,
     SignInLink,
+    SignInRequest,
 )
 from app.models.base import Base
 from app.models.calls import Call, Definition
@@ -84,6 +86,7 @@ __all__ = [
     "Head",
     "Hearing",
     "HearingAnswer",
+    "Identity",
     "InterestLink",
     "Judgement",
     "KeyUse",
@@ -112,6 +115,7 @@ __all__ = [
     "Seal",
     "SignIn",
     "SignInLink",
+    "SignInRequest",
     "SignOff",
     "Submission",
     "SupportLetter",

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, CreatedAt, Id
@@ -20,11 +20,21 @@ class Organisation(Base):
     registration_no: Mapped[str | None]
     state_code: Mapped[str | None]
     created_at: Mapped[CreatedAt]
+    verified_by: Mapped[str | None]
+    verified_level: Mapped[str | None]
+    verified_at: Mapped[datetime | None]
 
     memberships: Mapped[list["Membership"]] = relationship(back_populates="organisation")
 
     __table_args__ = (
         Index("uq_organisation_state_code", "state_code", unique=True, postgresql_where=text("state_code is not null")),
+        Index(
+            "one_verified_organisation_per_number",
+            "country",
+            "registration_no",
+            unique=True,
+            postgresql_where=text("verified_at is not null"),
+        ),
         CheckConstraint("country ~ '^[A-Z]{2}$'", name="organisation_country_is_iso"),
         CheckConstraint("state_code is null or state_code = country", name="organisation_speaks_for_its_country"),
     )
@@ -117,12 +127,48 @@ class SignIn(Base):
     factor_at: Mapped[datetime | None]
     challenge: Mapped[str | None]
     browser_hash: Mapped[str] = mapped_column(server_default="")
+    provider: Mapped[str | None]
+    assurance: Mapped[str] = mapped_column(server_default="e-mail link")
+    level: Mapped[str | None]
+    represents: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("organisation.id"))
 
     person: Mapped[Person] = relationship()
 
     __table_args__ = (
+        CheckConstraint("level in ('low', 'substantial', 'high')", name="sign_in_level_is_known"),
         Index("ix_sign_in_submission_id", "submission_id", postgresql_where=text("submission_id is not null")),
     )
+
+
+class SignInRequest(Base):
+    """What a provider was asked, from one browser; its answer is taken once. `person_id`: to whose account it is tied."""
+
+    __tablename__ = "sign_in_request"
+
+    id: Mapped[Id]
+    provider: Mapped[str]
+    state_hash: Mapped[str] = mapped_column(unique=True)
+    browser_hash: Mapped[str]
+    next_path: Mapped[str]
+    person_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"), index=True)
+    created_at: Mapped[CreatedAt]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Identity(Base):
+    """Whom a provider knows under a subject."""
+
+    __tablename__ = "identity"
+
+    id: Mapped[Id]
+    provider: Mapped[str]
+    subject: Mapped[str]
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"), index=True)
+    created_at: Mapped[CreatedAt]
+    last_used_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("provider", "subject", name="identity_is_of_one_person"),)
 
 
 class Factor(Base):

@@ -3,7 +3,6 @@
 import json
 import secrets
 import uuid
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,17 +10,14 @@ from starlette.responses import Response
 
 from app.deps import Db, Portal, PortalDep, cookie_name
 from app.domain import accounts, factors, identifiers, personal, sign_ins
-from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.infra import i18n
 from app.infra.i18n import N_, Message
-from app.web import pages
+from app.web import pages, sessions
 from app.web.guards import Applicant, Halfway, Public
 
 router = APIRouter(prefix="/account")
 
-BROWSER = "browser"
-BROWSER_KEPT = timedelta(days=180)  # by it a browser is known again, so that only new ones are told of
 ROLES = ("owner", "editor", "viewer")
 SIGNS = (
     (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox", "Firefox"), ("Chrome", "Chrome"), ("Safari", "Safari")),
@@ -37,18 +33,18 @@ ROLE_MISSING = N_("Choose what your colleague may do.")
 
 
 @router.get("/sign-in")
-def sign_in(request: Request, actor: Public, next: str = "") -> Response:
-    """Ask for an e-mail address to send a link to."""
+def sign_in(request: Request, actor: Public, portal: PortalDep, next: str = "") -> Response:
+    """Ask for an e-mail address to send a link to, or for a provider."""
     if actor.kind == "person":
-        return pages.redirect(_onward(actor, next))
-    return pages.render(request, "account/sign_in.html", email="", next=next and pages.own_path(next), errors={})
+        return pages.redirect(sessions.landing(actor, next))
+    return _sign_in(request, portal, "", next and pages.own_path(next), {})
 
 
-def _onward(actor: Actor, asked_for: str) -> str:
-    """The page that was asked for; else where one's own work is: the desk for staff, the submissions for others."""
-    if asked_for:
-        return pages.own_path(asked_for)
-    return "/review/mine" if actor.is_staff() or actor.owes_factor else "/apply"
+def _sign_in(
+    request: Request, portal: Portal, email: str, path: str, errors: dict[str, str], status: int = 200
+) -> Response:
+    shown = {"email": email, "next": path, "errors": errors, "providers": portal.providers.values()}
+    return pages.render(request, "account/sign_in.html", status, **shown)
 
 
 @router.post("/sign-in")
@@ -58,25 +54,12 @@ def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal:
     path = asked_for and pages.own_path(asked_for)
     if not accounts.is_email(email):
         errors = {"email": Message(EMAIL_WRONG, {}).text(pages.language_of(request))}
-        return pages.render(request, "account/sign_in.html", 422, email=email, next=path, errors=errors)
-    browser = request.cookies.get(BROWSER) or secrets.token_urlsafe(32)
+        return _sign_in(request, portal, email, path, errors, 422)
+    browser = request.cookies.get(sessions.BROWSER) or secrets.token_urlsafe(32)
     language = pages.language_of(request)
     sign_ins.request_link(db, email, browser, pages.network(request), portal.settings.base_url, language, path)
     response = pages.render(request, "account/link_sent.html", email=email)
-    _set(response, portal, BROWSER, browser, BROWSER_KEPT)
-    return response
-
-
-def _set(response: Response, portal: Portal, name: str, value: str, lives: timedelta) -> None:
-    response.set_cookie(
-        name,
-        value,
-        max_age=int(lives.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=portal.settings.base_url.startswith("https://"),
-        path="/",
-    )
+    return sessions.keep(response, portal, sessions.BROWSER, browser, sessions.BROWSER_KEPT)
 
 
 @router.get("/link/{token}")
@@ -90,12 +73,8 @@ def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: 
     """Sign in; staff give their second factor next."""
     language, base_url = pages.language_of(request), portal.settings.base_url
     agent = request.headers.get("user-agent", "")
-    secret, path = sign_ins.use_link(db, token, request.cookies.get(BROWSER, ""), agent, language, base_url)
-    person = sign_ins.actor_of(db, secret)
-    onward = _onward(person, path)
-    response = pages.redirect(f"/account/factors/ask?{pages.query(next=onward)}" if person.owes_factor else onward)
-    _set(response, portal, cookie_name(portal.settings), secret, sign_ins.SESSION_LIVES)
-    return response
+    secret, path = sign_ins.use_link(db, token, request.cookies.get(sessions.BROWSER, ""), agent, language, base_url)
+    return sessions.open_to(sessions.landing(sign_ins.actor_of(db, secret), path), portal, secret)
 
 
 @router.post("/sign-out")
@@ -128,7 +107,7 @@ def end_session(sign_in_id: uuid.UUID, form: pages.Form, actor: Applicant, db: D
 
 
 @router.get("")
-def overview(request: Request, actor: Applicant, db: Db) -> Response:
+def overview(request: Request, actor: Applicant, db: Db, portal: PortalDep) -> Response:
     """Who I am, my organisations, where I am signed in."""
     mine = accounts.require_id(actor)
     return pages.render(
@@ -137,6 +116,7 @@ def overview(request: Request, actor: Applicant, db: Db) -> Response:
         sessions=sign_ins.live(db, actor),
         browser=_browser,
         factors=factors.listed(db, mine) if actor.is_staff() else [],
+        providers=[one for one in portal.providers.values() if not one.is_for_staff],
         codes_left=factors.codes_left(db, mine) if actor.is_staff() else 0,
     )
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import JSONResponse, Response
 
-from app.deps import Db, Portal, PortalDep, cookie_name
-from app.domain import accounts, factors, passkeys, sign_ins
+from app.deps import Db, Portal, PortalDep
+from app.domain import accounts, factors, passkeys
 from app.infra.i18n import N_, Message
-from app.web import pages
+from app.web import pages, sessions
 from app.web.guards import Halfway
 
 router = APIRouter(prefix="/account/factors")
@@ -25,6 +25,8 @@ WRONG_PASSKEY = N_("This passkey was not recognised. Try again, or use a code.")
 @router.get("/ask")
 def ask(request: Request, actor: Halfway, db: Db, portal: PortalDep, next: str = "") -> Response:
     """Ask for the second factor; whoever has none yet takes one into use first."""
+    if not actor.owes_factor and actor.provider in portal.providers:  # the second factor is the provider's
+        return pages.redirect(f"/account/providers/{actor.provider}?anew=yes&{pages.query(next=pages.own_path(next))}")
     if not factors.listed(db, accounts.require_id(actor)):
         return pages.redirect(f"/account/factors/new?next={quote(pages.own_path(next))}")
     return _ask(request, actor, db, portal, next)
@@ -55,21 +57,7 @@ def give(request: Request, form: pages.Form, actor: Halfway, db: Db, portal: Por
     secret = factors.enter(db, actor, pages.field(form, "code", 60), settings.secret_key, settings.base_url)
     if secret is None:
         return _ask(request, actor, db, portal, asked_for, WRONG_CODE, 422)
-    return _onward(pages.redirect(pages.own_path(asked_for)), portal, secret)
-
-
-def _onward(response: Response, portal: Portal, secret: str) -> Response:
-    """The answer with the session's new secret."""
-    response.set_cookie(
-        cookie_name(portal.settings),
-        secret,
-        max_age=int(sign_ins.STAFF_LIVES.total_seconds()),
-        httponly=True,
-        samesite="lax",
-        secure=portal.settings.base_url.startswith("https://"),
-        path="/",
-    )
-    return response
+    return sessions.open_to(pages.own_path(asked_for), portal, secret)
 
 
 @router.post("/challenges")
@@ -86,7 +74,7 @@ def give_passkey(request: Request, form: pages.Form, actor: Halfway, db: Db, por
     secret = passkeys.enter(db, actor, pages.field(form, "answer", ANSWER_LENGTH), portal.settings.base_url)
     if secret is None:
         return _ask(request, actor, db, portal, asked_for, WRONG_PASSKEY, 422)
-    return _onward(pages.redirect(pages.own_path(asked_for)), portal, secret)
+    return sessions.open_to(pages.own_path(asked_for), portal, secret)
 
 
 @router.get("/new")
@@ -142,7 +130,7 @@ def _added(request: Request, actor: Halfway, db: Db, portal: Portal, asked_for: 
     """On to the page asked for; after the first factor, by way of the recovery codes."""
     codes = factors.first_codes(db, actor)
     page = _codes(request, codes, asked_for) if codes else pages.redirect(pages.own_path(asked_for))
-    return _onward(page, portal, secret)
+    return sessions.hold(page, portal, secret)
 
 
 def _codes(request: Request, codes: list[str], asked_for: str) -> Response:

@@ -91,6 +91,8 @@ PLACES: list[tuple[str, str, str]] = [
     ("level: warning", "level: hint", "Rule capex_usual: the level is error or warning."),
     ("kind: money, value: \"3000000000.00\"", "kind: text, value: \"3\"", "limit capex_low is money, decimal, percent or integer."),
     ("code: small", "code: small\ncolour: blue", f"the call file has no key 'colour'; there are {', '.join(grammar.TOP)}."),
+    ("zone: Europe/Brussels", "zone: Europe/Brussels\nassurance: 3", "'assurance' of the call file is a str: quote texts and numbers that are texts."),
+    ("zone: Europe/Brussels", "zone: Europe/Brussels\nassurance: top", "`assurance` is low, substantial or high."),
     ("zone: Europe/Brussels", "zone: Europe/Brussels\nrelease: never", "`release` is at_seal or by_coordinator."),
     ("entities: {list: members", "entities: {list: member", "Part entities: there is no list 'member'."),
     ("name: legal_name, country: country,", "name: title, country: country,", "Part entities: `name` names no question of members: 'title'."),

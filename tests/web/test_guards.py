@@ -29,6 +29,7 @@ WORDS = {
     "{message_id}": "0" * 32,
     "{person_id}": "0" * 32,
     "{factor_id}": "0" * 32,
+    "{name}": "none",
     "{appointment_id}": "0" * 32,
     "{interest_id}": "0" * 32,
     "{view_id}": "0" * 32,
