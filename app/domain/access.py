@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -25,6 +26,7 @@ from app.domain.pledges import Pledges
 from app.models import Call, Conflict, Entry, Organisation, Release, Submission, Version, Withdrawal
 
 STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
+KEPT = 256  # actors whose statements a process keeps: what is asked for them, never what was answered
 EDITORS = frozenset({"owner", "editor"})
 
 
@@ -110,6 +112,7 @@ def standing_versions() -> Select[Submission, Version]:
     )
 
 
+@lru_cache(KEPT)
 def dossiers(actor: Actor) -> Select[Submission, Version]:
     """The submissions whose content the actor may read as staff or as an export client: of sealed calls only.
 
@@ -125,6 +128,7 @@ def dossiers(actor: Actor) -> Select[Submission, Version]:
     return found.where(_of_staff(actor))
 
 
+@lru_cache(KEPT)
 def entries(actor: Actor) -> Select[Entry]:
     """The same as lines of a register, which is prepared of sealed calls only."""
     found = select(Entry)
@@ -162,6 +166,11 @@ def is_passed(actor: Actor) -> ColumnElement[bool]:
     if not actor.is_staff():
         return true()
     return Entry.submission_id.in_(_stated(actor, "none", "possible"))
+
+
+def has_passed(actor: Actor) -> ColumnElement[bool]:
+    """The same of a submission."""
+    return Submission.id.in_(_stated(actor, "none", "possible")) if actor.is_staff() else true()
 
 
 def _stated(actor: Actor, *levels: str) -> Select[uuid.UUID]:
@@ -203,6 +212,7 @@ def named_to_state(call: Call, pledges: Pledges, state: str) -> Select[Submissio
     )
 
 
+@lru_cache(KEPT)
 def exceptional_versions(actor: Actor) -> Select[Submission, Version]:
     """Each submission with the last version that an exemption let in, outside the sealed set: for staff alone."""
     last = (
