@@ -150,14 +150,18 @@ def is_conflicted(actor: Actor) -> ColumnElement[bool]:
     return Entry.submission_id.in_(_stated(actor, "conflict"))
 
 
-def hidden_positions(actor: Actor, call: Call) -> CompoundSelect[int]:
-    """Where a register has what `entries` leaves out for staff: found from their conflicts and from what was destroyed."""
-    here = select(Entry.position).where(Entry.call_id == call.id)
+@lru_cache(KEPT)
+def hidden_positions(actor: Actor) -> CompoundSelect[int]:
+    """Where the register of the call bound as `call` has what `entries` leaves out for staff.
+
+    Found from their conflicts and from what was destroyed, not by looking at each entry.
+    """
+    here = select(Entry.position).where(Entry.call_id == bindparam("call"))
     stated = _stated(actor, "conflict").subquery()
     emptied = and_(Version.id == Entry.version_id, Version.submission_id == Entry.submission_id)
     return union_all(
         here.join(stated, stated.c.submission_id == Entry.submission_id),
-        here.join(Version, emptied).where(Version.call_id == call.id, Version.destruction_id.is_not(None)),
+        here.join(Version, emptied).where(Version.call_id == bindparam("call"), Version.destruction_id.is_not(None)),
     )
 
 
