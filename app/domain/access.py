@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -27,6 +28,7 @@ from app.models import Call, Conflict, Entry, Organisation, Release, Submission,
 STAFF_RANK = {"reviewer": 1, "coordinator": 2, "admin": 3}
 BY_LINK = "e-mail link"
 LEVELS = ("low", "substantial", "high")  # of a sign-in, as eIDAS has them
+KEPT = 256  # actors whose statements a process keeps: what is asked for them, never what was answered
 EDITORS = frozenset({"owner", "editor"})
 
 
@@ -132,6 +134,7 @@ def standing_versions() -> Select[Submission, Version]:
     )
 
 
+@lru_cache(KEPT)
 def dossiers(actor: Actor) -> Select[Submission, Version]:
     """The submissions whose content the actor may read as staff or as an export client: of sealed calls only.
 
@@ -147,6 +150,7 @@ def dossiers(actor: Actor) -> Select[Submission, Version]:
     return found.where(_of_staff(actor))
 
 
+@lru_cache(KEPT)
 def entries(actor: Actor) -> Select[Entry]:
     """The same as lines of a register, which is prepared of sealed calls only."""
     found = select(Entry)
@@ -168,14 +172,18 @@ def is_conflicted(actor: Actor) -> ColumnElement[bool]:
     return Entry.submission_id.in_(_stated(actor, "conflict"))
 
 
-def hidden_positions(actor: Actor, call: Call) -> CompoundSelect[int]:
-    """Where a register has what `entries` leaves out for staff: found from their conflicts and from what was destroyed."""
-    here = select(Entry.position).where(Entry.call_id == call.id)
+@lru_cache(KEPT)
+def hidden_positions(actor: Actor) -> CompoundSelect[int]:
+    """Where the register of the call bound as `call` has what `entries` leaves out for staff.
+
+    Found from their conflicts and from what was destroyed, not by looking at each entry.
+    """
+    here = select(Entry.position).where(Entry.call_id == bindparam("call"))
     stated = _stated(actor, "conflict").subquery()
     emptied = and_(Version.id == Entry.version_id, Version.submission_id == Entry.submission_id)
     return union_all(
         here.join(stated, stated.c.submission_id == Entry.submission_id),
-        here.join(Version, emptied).where(Version.call_id == call.id, Version.destruction_id.is_not(None)),
+        here.join(Version, emptied).where(Version.call_id == bindparam("call"), Version.destruction_id.is_not(None)),
     )
 
 
@@ -184,6 +192,11 @@ def is_passed(actor: Actor) -> ColumnElement[bool]:
     if not actor.is_staff():
         return true()
     return Entry.submission_id.in_(_stated(actor, "none", "possible"))
+
+
+def has_passed(actor: Actor) -> ColumnElement[bool]:
+    """The same of a submission."""
+    return Submission.id.in_(_stated(actor, "none", "possible")) if actor.is_staff() else true()
 
 
 def _stated(actor: Actor, *levels: str) -> Select[uuid.UUID]:
@@ -225,6 +238,7 @@ def named_to_state(call: Call, pledges: Pledges, state: str) -> Select[Submissio
     )
 
 
+@lru_cache(KEPT)
 def exceptional_versions(actor: Actor) -> Select[Submission, Version]:
     """Each submission with the last version that an exemption let in, outside the sealed set: for staff alone."""
     last = (

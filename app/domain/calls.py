@@ -86,9 +86,12 @@ def by_code(db: Session, code: str) -> Call:
     return call
 
 
+_ALL = select(Call).order_by(Call.closes_at <= func.clock_timestamp(), Call.closes_at, Call.code)
+
+
 def all_calls(db: Session) -> list[Call]:
     """Every published call, the next to close first, closed ones last."""
-    return list(db.scalars(select(Call).order_by(Call.closes_at <= func.clock_timestamp(), Call.closes_at, Call.code)))
+    return list(db.scalars(_ALL))
 
 
 def state(call: Call, now: datetime) -> State:

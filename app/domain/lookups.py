@@ -7,7 +7,7 @@ import time
 import unicodedata
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ REGISTERS = {"vat": "vies", "lei": "gleif"}
 REGISTRATION = "registration"  # a number in the trade register of the country, which has no kind of its own
 LIVES = {"valid": timedelta(days=30), "invalid": timedelta(days=30), "unknown": timedelta(hours=1)}
 BUDGET = 15.0  # seconds that one request may spend on asking
+KEPT = 1000  # versions of which a process holds who takes part
 A_MINUTE = 30  # look-ups, of all processes together
 
 NAME_DIFFERS = N_("%(register)s has another name: %(theirs)s")
@@ -76,7 +77,10 @@ class Entity:
 
 def of_version(db: Session, questions: Questionnaire, version: Version) -> list[Entity]:
     """Everybody in a version who has a number, with what was checked of it."""
-    found = _entities(questions, version)
+    found = [
+        Entity(one.name, one.country, [replace(i) for i in one.identifiers])
+        for one in _kept_entities(questions, version)
+    ]
     wanted = {(i.register, i.number) for entity in found for i in entity.identifiers if i.register}
     latest = {(row.register, row.number): row for row in db.scalars(_latest(wanted))} if wanted else {}
     for entity in found:
@@ -93,6 +97,19 @@ def _latest(wanted: set[tuple[str, str]]) -> Any:
         .where(tuple_(Lookup.register, Lookup.number).in_(list(wanted)))
         .order_by(Lookup.register, Lookup.number, Lookup.looked_up_at.desc())
     )
+
+
+_kept: dict[tuple[uuid.UUID, uuid.UUID | None], list[Entity]] = {}
+
+
+def _kept_entities(questions: Questionnaire, version: Version) -> list[Entity]:
+    """What a version says of them, looked for once: it never changes until it is destroyed."""
+    key = (version.id, version.destruction_id)
+    if key not in _kept:
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        _kept[key] = _entities(questions, version)
+    return _kept[key]
 
 
 def _entities(questions: Questionnaire, version: Version) -> list[Entity]:

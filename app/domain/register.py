@@ -8,7 +8,7 @@ large call; beyond them counts say "more than".
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -16,6 +16,7 @@ from sqlalchemy import (
     Select,
     Text,
     any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -29,10 +30,12 @@ from app.domain import access, calls, columns, entries, facets, searches, walks
 from app.domain.access import Actor
 from app.domain.columns import ANSWER, MARK, Column, Facet
 from app.domain.facets import Sets
+from app.domain.walks import Way
 from app.models import Call, Entry, Exemption, Listing, Submission, Version
 
 BATCH = 500
 LIMIT = 1000
+KEPT = 1000  # statements of pages that a process keeps
 RARE = 10  # one in so many or fewer is found by position; more are met soon enough on the way
 
 
@@ -138,7 +141,10 @@ def page(
     """
     left = narrowed or narrow(db, actor, call, query)
     shown = shown or columns.columns(calls.questions(call))
-    rows = [dict(row) for row in db.execute(_walk(actor, call, query, left, shown, limit, after, before)).mappings()]
+    way, size = _way(call, query, left, after, before), left.sets.size
+    given: dict[str, Any] = {"call": call.id, "start": before or after, "size": size, "few": list(left.few or ())}
+    given["held"] = facets.as_bytes(left.within[""], size) if way.to == "set" else b""
+    rows = [dict(row) for row in db.execute(_walk(actor, call, way, shown, limit, left), given).mappings()]
     backwards, has_more = before is not None, len(rows) > limit
     rows = rows[:limit][::-1] if backwards else rows[:limit]
     if not rows:
@@ -179,19 +185,21 @@ def counts(left: Narrowed) -> dict[str, dict[str, int]]:
     }
 
 
+_LET_IN = select(Exemption.submission_id).where(Exemption.call_id == bindparam("call"))
+
+
 def exceptional(db: Session, actor: Actor, call: Call) -> list[tuple[Submission, Version]]:
     """What exemptions let in after the seal, in order of receipt: beside the register, never counted in it."""
-    let_in = select(Exemption.submission_id).where(Exemption.call_id == call.id)
-    if db.scalar(let_in.limit(1)) is None:
+    if db.scalar(_LET_IN.limit(1), {"call": call.id}) is None:
         return []
-    rows = access.exceptional_versions(actor).where(Submission.id.in_(let_in)).order_by(Version.received_at)
-    return [(submission, version) for submission, version in db.execute(rows)]
+    rows = access.exceptional_versions(actor).where(Submission.id.in_(_LET_IN)).order_by(Version.received_at)
+    return [(submission, version) for submission, version in db.execute(rows, {"call": call.id})]
 
 
 def _visible(db: Session, actor: Actor, call: Call, sets: Sets) -> int:
     """The entries that the actor may see: of staff all but those that they stated a conflict about."""
     if actor.is_staff():
-        hidden = db.scalars(access.hidden_positions(actor, call))
+        hidden = db.scalars(access.hidden_positions(actor), {"call": call.id})
         return sets.everything & ~facets.of_positions(hidden, sets.size)
     return facets.of_positions(db.scalars(_positions(actor, call)), sets.size)
 
@@ -244,41 +252,45 @@ def _texts(values: Any) -> Any:
     return cast(list(values), ARRAY(Text))
 
 
-def _walk(
-    actor: Actor,
-    call: Call,
-    query: Query,
-    left: Narrowed,
-    shown: tuple[Column, ...],
-    limit: int,
-    after: str | None,
-    before: str | None,
+_kept: dict[tuple[Any, ...], Select[Any]] = {}  # what is asked; never what was answered
+
+
+def _walk(actor: Actor, call: Call, way: Way, shown: tuple[Column, ...], limit: int, left: Narrowed) -> Select[Any]:
+    """The rows along a way, one more than asked for: a stretch of the sorted column's index, then its rows."""
+    key = (actor, call.definition_digest, way, tuple(column.name for column in shown), limit)
+    is_own = bool(left.conditions) or any(column.name == searches.EXCERPT for column in shown)
+    if is_own or (made := _kept.get(key)) is None:
+        made = _made(actor, way, shown, limit, left.conditions)
+    if not is_own:
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        _kept[key] = made
+    return made
+
+
+def _made(
+    actor: Actor, way: Way, shown: tuple[Column, ...], limit: int, conditions: tuple[ColumnElement[bool], ...]
 ) -> Select[Any]:
-    """The rows from a place on, one more than asked for: a stretch of the sorted column's index, then its rows."""
-    steps = _stretch(call, query, left, after, before).limit(limit + 1).subquery()
+    steps = walks.stretch(way, *conditions).limit(limit + 1).subquery()
     found = (
         access.entries(actor)
         .join(steps, steps.c.position == Entry.position)
-        .where(Entry.call_id == call.id)
+        .where(Entry.call_id == bindparam("call"))
         .with_only_columns(
             *(column.value.label(column.name) for column in shown),
             Entry.reference.label("ref"),
             steps.c.place,
         )
-        .order_by(steps.c.place.desc() if before is not None else steps.c.place)
+        .order_by(steps.c.place.desc() if way.is_backwards else steps.c.place)
     )
     if any(column.name.startswith((ANSWER, MARK, searches.EXCERPT)) for column in shown):
         found = found.outerjoin(Version, (Version.id == Entry.version_id) & access.is_passed(actor))
     return found
 
 
-def _stretch(call: Call, query: Query, left: Narrowed, after: str | None, before: str | None) -> Select[int, int]:
-    """The positions of what a query leaves: the sets say which; only what they cannot say is asked of each entry."""
+def _way(call: Call, query: Query, left: Narrowed, after: str | None, before: str | None) -> Way:
     sorted_by = {c.name for c in columns.columns(calls.questions(call)) if c.is_sorted}
-    name, rest = query.sort if query.sort in sorted_by else "received_at", left.within[""]
-    found = walks.stretch(call, name, query.descending, left.sets.size, after, before)
-    if left.few is not None:
-        return walks.at(found, left.few)
-    if rest != left.sets.everything:
-        found = walks.of_set(found, facets.as_bytes(rest, left.sets.size))
-    return walks.meeting(found, *left.conditions) if left.conditions else found
+    name = query.sort if query.sort in sorted_by else "received_at"
+    is_all = left.few is None and left.within[""] == left.sets.everything
+    to: Literal["all", "few", "set"] = "all" if is_all else "set" if left.few is None else "few"
+    return Way(name, query.descending, before is not None, bool(after), to)

@@ -4,9 +4,10 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, insert, literal, select, text, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, exists, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased, joinedload
 
@@ -51,6 +52,13 @@ class Row(NamedTuple):
     state: str
     release: Release | None
     is_signed: bool  # whether RVO's readers have signed it off; a warning, not a bar
+
+
+class Fate(NamedTuple):
+    """What became of a dossier: its state, and the latest release if there was one."""
+
+    state: str
+    release: Release | None
 
 
 @dataclass(frozen=True)
@@ -113,20 +121,26 @@ def chosen(db: Session, actor: Actor, given: Iterable[str]) -> tuple[list[Row], 
     return rows, [reference for reference, found in wanted.items() if found not in seen]
 
 
-def row_of(db: Session, actor: Actor, submission: Submission) -> Row | None:
+def fate(db: Session, actor: Actor, submission: Submission) -> Fate | None:
     """What became of one dossier; None where only an exceptional version stands, or nothing the actor may see."""
-    found = db.execute(_rows(actor).where(Submission.id == submission.id)).one_or_none()
-    return Row(*found) if found else None
+    found = db.execute(_fate(actor), {"case": submission.id}).one_or_none()
+    return Fate(*found) if found else None
+
+
+@lru_cache(access.KEPT)
+def _fate(actor: Actor) -> Select[str, Release]:
+    found = _rows(actor).where(Submission.id == bindparam("case")).select_from(Submission)
+    return found.with_only_columns(_state.label("state"), Latest)
 
 
 def release(db: Session, actor: Actor, submission: Submission, base_url: str) -> None:
     """Give one dossier to EuroHPC, also one that was taken back. NothingToRelease without consent, AlreadyReleased."""
     _require_coordinator(actor)
-    row = row_of(db, actor, submission)
-    if row is not None and row.state == "released":
+    found = fate(db, actor, submission)
+    if found is not None and found.state == "released":
         raise AlreadyReleased
-    if row is None or row.state not in MAY_GO:
-        raise NothingToRelease if row or _is_seen(db, actor, submission) else NotFound
+    if found is None or found.state not in MAY_GO:
+        raise NothingToRelease if found or _is_seen(db, actor, submission) else NotFound
     if not _let_go(db, actor, Submission.id == submission.id, base_url):
         raise AlreadyReleased  # by somebody else, meanwhile
 

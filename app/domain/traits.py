@@ -9,9 +9,10 @@ import unicodedata
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Integer, Text, cast, func, select, true
+from sqlalchemy import Integer, Select, Text, bindparam, cast, func, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -118,42 +119,48 @@ def flags_of(marks: dict[int, list[Mark]]) -> dict[int, set[str]]:
 
 def shared(db: Session, actor: Actor, submission_id: uuid.UUID) -> list[Shared]:
     """What a submission shares, and with which others that the actor may see; the first of them, by reference."""
-    own = db.execute(
-        access.entries(actor)
-        .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
-        .where(Entry.submission_id == submission_id, func.cardinality(Entry.flags) > 0)
-        .with_only_columns(Trait)
-        .order_by(Trait.number)
-    )
-    traits = list(own.scalars())
+    traits = list(db.scalars(_own(actor), {"case": submission_id}))
     asked = [(n, trait.sort, key) for n, trait in enumerate(traits) for key in _keys(trait)]
     if not asked:
         return []
-    wanted = func.unnest(
-        *(
-            cast(list(part), ARRAY(kind))
-            for part, kind in zip(zip(*asked, strict=True), (Integer, Text, Text), strict=True)
-        )
-    )
-    keys = wanted.table_valued("number", "sort", "key").render_derived()
-    theirs = (
-        access.entries(actor)
-        .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
-        .where(Trait.call_id == traits[0].call_id, Trait.position != traits[0].position)
-        .where(Trait.sort == keys.c.sort, Trait.key == keys.c.key)
-        .with_only_columns(Entry.reference, Entry.title, Trait.sort, Trait.latitude, Trait.longitude)
-        .limit(LOOKED_AT)
-        .lateral()
-    )
+    numbers, sorts, keys = (list(part) for part in zip(*asked, strict=True))
+    given = {"call": traits[0].call_id, "here": traits[0].position, "numbers": numbers, "sorts": sorts, "keys": keys}
     found: dict[tuple[str, str], Shared] = {}
-    for number, reference, title, sort, latitude, longitude in db.execute(
-        select(keys.c.number, theirs).join(theirs, true())
-    ):
+    for number, reference, title, sort, latitude, longitude in db.execute(_theirs(actor), given):
         trait = traits[number]
         what = SAME_SITE if sort in (SITE, ADDRESS) else SHARED_MEMBER
         if _is_same(trait, Mark(sort, trait.key, "", latitude, longitude)):
             found.setdefault((what, reference), Shared(what, trait.name, reference, title))
     return [found[one] for one in sorted(found)][:SHOWN]
+
+
+@lru_cache(access.KEPT)
+def _own(actor: Actor) -> Select[Any]:
+    return (
+        access.entries(actor)
+        .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
+        .where(Entry.submission_id == bindparam("case"), func.cardinality(Entry.flags) > 0)
+        .with_only_columns(Trait)
+        .order_by(Trait.number)
+    )
+
+
+@lru_cache(access.KEPT)
+def _theirs(actor: Actor) -> Select[Any]:
+    """For each key asked about the entries of others that have it."""
+    parts = (("numbers", Integer), ("sorts", Text), ("keys", Text))
+    wanted = func.unnest(*(cast(bindparam(name), ARRAY(kind)) for name, kind in parts))
+    keys = wanted.table_valued("number", "sort", "key").render_derived()
+    theirs = (
+        access.entries(actor)
+        .join(Trait, (Trait.call_id == Entry.call_id) & (Trait.position == Entry.position))
+        .where(Trait.call_id == bindparam("call"), Trait.position != bindparam("here"))
+        .where(Trait.sort == keys.c.sort, Trait.key == keys.c.key)
+        .with_only_columns(Entry.reference, Entry.title, Trait.sort, Trait.latitude, Trait.longitude)
+        .limit(LOOKED_AT)
+        .lateral()
+    )
+    return select(keys.c.number, theirs).join(theirs, true())
 
 
 def _keys(trait: Trait) -> list[str]:

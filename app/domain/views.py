@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import audit
@@ -14,11 +14,17 @@ from app.models import Call, View
 NAME_LENGTH = 100
 
 
+_LISTED = (
+    select(View)
+    .where(View.call_id == bindparam("call"), or_(View.person_id == bindparam("person"), View.is_shared))
+    .options(joinedload(View.person))
+    .order_by(View.name, View.created_at)
+)
+
+
 def listed(db: Session, actor: Actor, call: Call) -> list[View]:
     """The actor's own views of a call's register and those that others share, by name."""
-    seen = or_(View.person_id == actor.person_id, View.is_shared)
-    found = select(View).where(View.call_id == call.id, seen).options(joinedload(View.person))
-    return list(db.scalars(found.order_by(View.name, View.created_at)))
+    return list(db.scalars(_LISTED, {"call": call.id, "person": actor.person_id}))
 
 
 def save(db: Session, actor: Actor, call: Call, name: str, query: str, is_shared: bool) -> View:

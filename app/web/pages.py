@@ -52,6 +52,7 @@ def _environment(language: str) -> Environment:
         extensions=["jinja2.ext.i18n"],
     )
     environment.install_gettext_translations(i18n.catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.globals["_"] = i18n.speaker(language)
     environment.tests["match_digits"] = str.isdigit
     environment.globals |= {
         "language": language,

@@ -1,37 +1,32 @@
 """/review: before the seal counts, after it the register as page, CSV, XLSX and PDF; every read is on record."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
-from markupsafe import Markup, escape
 from starlette.responses import Response, StreamingResponse
 
 from app.deps import Db, PortalDep
 from app.domain import audit, calls, columns, dossiers, entries, exports, register, searches, spreadsheets, views
-from app.domain.columns import ANSWER, NUMBERS, Column
+from app.domain.columns import ANSWER, Column
 from app.domain.errors import NotFound
 from app.domain.questionnaire import Questionnaire
 from app.domain.register import Query
-from app.domain.searches import EXCERPT
-from app.infra import i18n, pdf
+from app.infra import pdf
 from app.models import Call
-from app.web import pages
+from app.web import lines, pages
 from app.web.guards import Reviewer
 
 router = APIRouter(prefix="/review")
 
 ROWS = 50
-CELLS = 4096  # of a column that are kept
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_VALUES, VALUE_LENGTH = 100, 100
 EVERY = "*"  # as the choice of columns: all there are
-NUMERIC = ' class="govuk-table__cell numbers"'
-PLAIN = ' class="govuk-table__cell"'
 
 
 @dataclass(frozen=True)
@@ -49,16 +44,20 @@ class Asked:
 
     def words(self, **changed: Any) -> str:
         """What stands behind the question mark, but for the call."""
-        values: dict[str, Any] = {
-            "search": self.query.search,
-            **self.query.chosen,
-            "column": self.names,
-            "sort": self.query.sort,
-            "order": "desc" if self.query.descending else "asc",
-            **changed,
-        }
-        first = {"call": values.pop("call")} if "call" in values else {}
-        return urlencode({k: v for k, v in (first | values).items() if v not in ("", None, ())}, doseq=True)
+        order = {"sort": self.query.sort, "order": "desc" if self.query.descending else "asc"}
+        first = {"call": changed.pop("call")} if "call" in changed else {}
+        names = {"column": changed.pop("column")} if "column" in changed else {}
+        filtered = _encoded(self._filters | names) if names else self._filtered
+        return "&".join(filter(None, (_encoded(first), filtered, _encoded(order | changed))))
+
+    @cached_property
+    def _filters(self) -> dict[str, Any]:
+        return {"search": self.query.search, **self.query.chosen, "column": self.names}
+
+    @cached_property
+    def _filtered(self) -> str:
+        """What each of the many addresses on a page has in common."""
+        return _encoded(self._filters)
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -71,6 +70,10 @@ class Asked:
         pairs = [("call", self.call.code), ("search", self.query.search), ("sort", self.query.sort)]
         pairs += [(name, value) for name, values in self.query.chosen.items() for value in values]
         return [*pairs, ("order", "desc" if self.query.descending else "asc")]
+
+
+def _encoded(values: dict[str, Any]) -> str:
+    return urlencode({name: value for name, value in values.items() if value not in ("", None, ())}, doseq=True)
 
 
 @router.get("")
@@ -100,10 +103,10 @@ def index(request: Request, actor: Reviewer, db: Db, call: str = "") -> Response
         "review/register.html",
         asked=asked,
         heads=_heads(asked, language),
-        rows=_rows(questions, asked.shown, found.rows, language),
+        rows=lines.rows(questions, asked.shown, found.rows, language),
         page=found,
         totals=_totals(questions, register.totals(db, actor, chosen, asked.query, narrowed), language),
-        panel=_panel(questions, asked.query, register.counts(narrowed), language),
+        panel=lines.panel(questions, asked.query, register.counts(narrowed), language),
         exceptional=register.exceptional(db, actor, chosen),
         views=views.listed(db, actor, chosen),
         most=register.LIMIT,
@@ -163,53 +166,14 @@ def _is_sound(text: str) -> bool:
 def _heads(asked: Asked, language: str) -> list[tuple[str, str | None, str | None]]:
     """Each column's heading, the address that sorts by it (or turns the order), and how it is sorted now."""
     found: list[tuple[str, str | None, str | None]] = []
+    start = asked.link(sort="", order="")
     for column in asked.shown:
         is_by = asked.query.sort == column.name
         now = ("descending" if asked.query.descending else "ascending") if is_by else None
         order = "asc" if is_by and asked.query.descending else "desc"
-        link = asked.link(sort=column.name, order=order) if column.is_sorted else None
+        link = f"{start}&sort={quote(column.name)}&order={order}" if column.is_sorted else None
         found.append((column.heading(language), link, now))
     return found
-
-
-def _rows(
-    questions: Questionnaire, shown: tuple[Column, ...], rows: list[dict[str, Any]], language: str
-) -> list[tuple[str, Markup, list[Markup]]]:
-    """The reference, the cells as markup, and the excerpt of each row: thousands of cells are not a template's work."""
-    cells = [(column.name, _cell(questions, column, language)) for column in shown if column.name != "reference"]
-    return [
-        (row["ref"], Markup("".join([show(row[name]) for name, show in cells])), _excerpt(row.get(EXCERPT)))  # noqa: S704
-        for row in rows
-    ]
-
-
-_cells: dict[tuple[str, str, str], Callable[[Any], str]] = {}
-
-
-def _cell(questions: Questionnaire, column: Column, language: str) -> Callable[[Any], str]:
-    """What writes the cells of a column; numbers and instants are the same each time, and dear to write."""
-    key = (questions.digest, column.name, language)
-    if key not in _cells:
-        show, side = columns.shower(questions, column, language), NUMERIC if column.kind in NUMBERS else PLAIN
-
-        def write(value: Any) -> str:
-            return f"<td{side}>{escape(show(value) or '–')}</td>"
-
-        is_dear = column.kind in (*NUMBERS, "instant", "country") and not column.name.startswith(ANSWER)
-        _cells[key] = lru_cache(CELLS)(write) if is_dear else write
-    return _cells[key]
-
-
-def _excerpt(text: str | None) -> list[Markup]:
-    """What was found within its words, marked; nothing where the words stand elsewhere."""
-    if not text or searches.HIT not in text:
-        return []
-    start, *parts = text.split(searches.HIT)
-    marked = [escape(start)]
-    for part in parts:
-        hit, _, rest = part.partition(searches.PAST)
-        marked += [Markup("<mark>{}</mark>").format(hit), escape(rest)]
-    return marked
 
 
 def _totals(questions: Questionnaire, totals: register.Totals, language: str) -> dict[str, Any]:
@@ -219,24 +183,6 @@ def _totals(questions: Questionnaire, totals: register.Totals, language: str) ->
         for name, total in totals.sums.items()
     ]
     return {"count": totals.count, "is_more": totals.is_more, "sums": sums}
-
-
-def _panel(
-    questions: Questionnaire, query: Query, counted: dict[str, dict[str, int]], language: str
-) -> list[dict[str, Any]]:
-    """Each facet with its values: those that some entry has or that are chosen, and how many there are."""
-    found = []
-    for facet in columns.facets(questions):
-        counts, chosen = counted.get(facet.name, {}), query.chosen.get(facet.name, ())
-        unknown = not counts and (not counted or facet.live is not None)
-        values = [v for v in facet.values if v in chosen or unknown or counts.get(v)]
-        others = {v for v in (*counts, *chosen) if v not in facet.values and (v in chosen or counts.get(v))}
-        named = [(v, facet.words(v, language)) for v in values]
-        named += sorted(((v, facet.words(v, language)) for v in others), key=lambda one: i18n.sort_key(one[1]))
-        if named:
-            options = [(v, words, None if unknown else counts.get(v, 0), v in chosen) for v, words in named]
-            found.append({"name": facet.name, "heading": facet.heading(language), "options": options, "n": len(chosen)})
-    return found
 
 
 @router.get("/register.csv")

@@ -18,6 +18,7 @@ from app.domain import (
     releases,
     shapes,
     support,
+    surroundings,
     traits,
     withdrawals,
 )
@@ -42,7 +43,8 @@ def dossier(
     """A dossier by the headings of Art. 12b(19), with warnings, files, versions and receipt."""
     submission, shown = dossiers.load(db, actor, ref, version)
     questions = calls.questions_of(db, shown.definition_digest)
-    every = dossiers.all_versions(db, actor, submission)
+    around = surroundings.of(db, submission)
+    every = dossiers.all_versions(db, actor, submission) if around.versions > 1 else [shown]
     return pages.render(
         request,
         "review/dossier.html",
@@ -53,17 +55,17 @@ def dossier(
         warnings=shapes.warnings(questions, shown),
         versions=every,
         counts=next((v.number for v in every if v.exemption_id is None), 0),
-        arrived=deliveries.of_submission(db, actor, submission),
+        arrived=deliveries.of_submission(db, actor, submission) if around.deliveries else None,
         differing=_differing(questions, every, shown),
-        withdrawal=withdrawals.live(db, submission),
+        withdrawal=withdrawals.live(db, submission) if around.withdrawals else None,
         said=shown.receipt.body,
         topics=calls.questions(submission.call),
-        asked=clarifications.with_states(db, submission),
-        became=releases.row_of(db, actor, submission),
-        shared=traits.shared(db, actor, submission.id),
+        asked=clarifications.with_states(db, submission) if around.clarifications else [],
+        became=releases.fate(db, actor, submission),
+        shared=traits.shared(db, actor, submission.id) if around.flags else [],
         entities=lookups.of_version(db, questions, shown),
-        letters=support.to_consortium(db, submission),
-        interests=interests.of_dossier(db, submission),
+        letters=support.to_consortium(db, submission) if around.letters else [],
+        interests=interests.of_dossier(db, submission) if around.interests else [],
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
 

@@ -8,7 +8,7 @@ reference names anything, so that nobody learns which references there are.
 from alembic import op
 
 revision = "0018"
-down_revision = "0017b"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ of such an app is taken once: `last_step` only grows.
 from alembic import op
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

@@ -68,7 +68,7 @@ def told(db: Session, purpose: str) -> list[str]:
 
 
 def states(db: Session, actor: Actor, cases: list[Submission]) -> list[str]:
-    rows = [releases.row_of(db, actor, case) for case in cases]
+    rows = [releases.fate(db, actor, case) for case in cases]
     return [row.state if row else "" for row in rows]
 
 
@@ -199,7 +199,7 @@ def test_a_call_that_releases_at_the_seal_tells_respondents_and_can_take_back(
     make.seal(db, call, signer)
     assert told(db, "release") == ["one@firm.example"]
     assert states(db, coordinator, [case, shut]) == ["released", "no_consent"]
-    row = releases.row_of(db, coordinator, case)
+    row = releases.fate(db, coordinator, case)
     assert row is not None
     assert row.release is not None
     assert row.release.released_by is None

@@ -5,8 +5,8 @@ Mails of a reminder name it, so that they are looked at again when they leave: w
 
 from alembic import op
 
-revision = "0017b"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
