@@ -65,6 +65,7 @@ from app.web import (
     verify,
     views,
     webhooks,
+    worksheets,
 )
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ ROOMS = (
     receipts,
     refusals,
     earlier,
+    worksheets,
     clarifications,
     hearings,
     support,

@@ -18,7 +18,7 @@ CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]
 RELEASES = ("at_seal", "by_coordinator")  # how dossiers reach EuroHPC
 RESERVED = frozenset(
     {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"}
-    | {"clarifications", "disclosures", "letters", "interests"}
+    | {"clarifications", "disclosures", "letters", "interests", "answers"}
 )
 
 

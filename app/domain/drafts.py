@@ -127,6 +127,24 @@ def save_step(
     return int(saved)
 
 
+def overlay(
+    db: Session,
+    actor: Actor,
+    submission: Submission,
+    step: str,
+    revision: int,
+    names: set[str],
+    answers: dict[str, Any],
+    unread: dict[str, Any],
+) -> int:
+    """Save some questions of a step over what it holds; the others on it stay as they are. StaleStep as above."""
+    kept = saved(db, submission).get(step)
+    stay = {name: value for name, value in (kept.answers if kept else {}).items() if name not in names}
+    unread_stay = {p: u for p, u in (kept.unread if kept else {}).items() if p.split("-", 1)[0] not in names}
+    mine = {name: value for name, value in answers.items() if name in names}
+    return save_step(db, actor, submission, step, revision, stay | mine, unread_stay | unread)
+
+
 def contact(submission: Submission, draft: Content) -> str:
     """The address given for the receipt; empty where none is given yet."""
     question = calls.questions(submission.call).uses.get("contact_email", "")

@@ -62,13 +62,9 @@ def carry(
 ) -> list[Carried]:
     """Carry the chosen answers over, page by page from the revisions that the reader saw; StaleStep when one moved on."""
     taken = [c for c in offered(db, submission, of) if c.question.name in chosen]
-    saved = drafts.saved(db, submission)
     for step in dict.fromkeys(c.step.name for c in taken):
         mine = {c.question.name: c.after for c in taken if c.step.name == step}
-        kept = saved.get(step)
-        unread = {p: u for p, u in (kept.unread if kept else {}).items() if p.split("-", 1)[0] not in mine}
-        answers = (kept.answers if kept else {}) | mine
-        drafts.save_step(db, actor, submission, step, revisions.get(step, 0), answers, unread)
+        drafts.overlay(db, actor, submission, step, revisions.get(step, 0), set(mine), mine, {})
     if taken:
         audit.record(db, actor, "draft.carried_over", submission, reference=of.reference, rows=len(taken))
     return taken

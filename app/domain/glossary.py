@@ -33,6 +33,7 @@ EVENTS = {
     "delivery.mismatched": N_("confirmed something other than what was released"),
     "dossier.read": N_("opened a dossier"),
     "draft.carried_over": N_("carried answers over from another submission"),
+    "draft.filled_in": N_("took answers over from a workbook"),
     "dossier.reopened": N_("reopened a dossier"),
     "dossier.signed_off": N_("signed a dossier off"),
     "draft.saved": N_("saved a page of the draft"),

@@ -13,7 +13,7 @@ from app.infra.places import place
 
 TEMPLATES = place("templates") / "pdf"
 FONTS = place("static") / "pdf-fonts"
-Template = Literal["receipt", "blank_form", "dossier", "listing", "disclosed", "certificate"]
+Template = Literal["answers", "receipt", "blank_form", "dossier", "listing", "disclosed", "certificate"]
 
 KNOWN = 0x250  # the first character beyond those of Latin letters, which all fonts have
 CONTROL = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u00[01][0-9a-f]|[bf])")  # as JSON writes them; line ends and tabs stay

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import calls, deadlines, prints, seals, statements
+from app.domain import calls, deadlines, prints, seals, statements, workbooks
 from app.domain.errors import NotFound
 from app.domain.receipts import NON_BINDING, RULE
 from app.infra import pdf
@@ -12,6 +12,8 @@ from app.web import pages
 from app.web.guards import Public
 
 router = APIRouter(prefix="/calls")
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 @router.get("")
@@ -73,3 +75,14 @@ def blank_form(request: Request, code: str, actor: Public, db: Db, portal: Porta
     return pages.download(
         pdf.render("blank_form", data, call.published_at), "application/pdf", f"{call.code}-{kind}.pdf", inline=True
     )
+
+
+@router.get("/{code}/form.xlsx")
+def blank_workbook(request: Request, code: str, actor: Public, db: Db, kind: str = "FC") -> Response:
+    """The whole form of one kind of respondent as a workbook, to fill in and bring back."""
+    call = calls.by_code(db, code)
+    questions = calls.questions(call)
+    if kind not in questions.respondents:
+        raise NotFound
+    made = workbooks.write(call, questions, kind, pages.language_of(request))
+    return pages.download(made, XLSX, f"{call.code}-{kind}.xlsx")

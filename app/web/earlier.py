@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from app.deps import Db
 from app.domain import drafts, earlier, submissions
-from app.web import pages
+from app.web import pages, steps
 from app.web.guards import Applicant
 
 router = APIRouter(prefix="/apply")
@@ -36,10 +36,5 @@ def carry(request: Request, ref: str, actor: Applicant, db: Db, form: pages.Form
         return pages.redirect(f"/apply/{case.reference}/earlier-answers")
     chosen = earlier.source(db, actor, case, reference)
     names = {value for value in form.getlist("answer") if isinstance(value, str)}
-    revisions = {
-        name.removeprefix("revision-"): int(value)
-        for name, value in form.multi_items()
-        if name.startswith("revision-") and isinstance(value, str) and value.isdecimal() and len(value) < 10
-    }
-    earlier.carry(db, actor, case, chosen, names, revisions)
+    earlier.carry(db, actor, case, chosen, names, steps.revisions(form))
     return pages.redirect(f"/apply/{case.reference}")

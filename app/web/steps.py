@@ -30,6 +30,15 @@ def revision(form: FormData) -> int:
     return int(given) if given.isascii() and given.isdigit() else 0
 
 
+def revisions(form: FormData) -> dict[str, int]:
+    """The revision of each page of a draft that the reader saw, from fields called `revision-<page>`."""
+    return {
+        name.removeprefix("revision-"): int(value)
+        for name, value in form.multi_items()
+        if name.startswith("revision-") and isinstance(value, str) and value.isdecimal() and len(value) < 10
+    }
+
+
 def press(step: Step, kind: str, read: Reading, action: str) -> str | None:
     """Carry out `add:<path>` or `remove:<path>` on what was read; return the id to go to, None for other actions."""
     verb, _, path = action.partition(":")
