@@ -44,6 +44,7 @@ from app.web import (
     earlier,
     files,
     hearings,
+    help,
     interests,
     keys,
     ledger,
@@ -133,6 +134,7 @@ ROOMS = (
     account,
     verify,
     problems,
+    help,
 )
 
 

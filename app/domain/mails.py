@@ -62,7 +62,8 @@ DEADLINE_TEXT = N_(
     "Old deadline: %(old)s\nNew deadline: %(new)s\n\nReason: %(reason)s\n\n"
     "You get this mail because your organisation has a draft or a submission in this call. What you submitted stands; "
     "you can change and resubmit it until the new deadline. A draft counts only once it is submitted.\n\n"
-    "All changes of the deadline stand on the page of the call:\n%(link)s\n"
+    "All changes of the deadline stand on the page of the call:\n%(link)s\n\n"
+    "The new deadline for your calendar:\n%(link)s/deadline.ics\n"
 )
 EXEMPTED_SUBJECT = N_("You may still submit: %(reference)s")
 EXEMPTED_TEXT = N_(

@@ -17,6 +17,8 @@ KEYS: dict[str, dict[str, str]] = {
         "release": "How dossiers reach EuroHPC: `at_seal` (default) or `by_coordinator`.",
         "clarifications": "What reviewers may ask about after the cutoff.",
         "notice": "A sentence that stands on every page of the call and on paper.",
+        "help": "How to reach the help desk of this call, and when; a blank line begins a new paragraph.",
+        "privacy": "What is special about personal data in this call: who is responsible, who sees them, on what ground.",
         "parts": "Which questions hold what the desk draws and compares.",
         "review": "What reviewers work by.",
         "disclosure": "How requests under the open-government act are dealt with.",

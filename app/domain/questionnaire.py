@@ -138,6 +138,8 @@ class Questionnaire:
     title: Text
     summary: Text
     notice: Text | None
+    help: Text | None
+    privacy: Text | None
     respondents: dict[str, Respondent]
     headings: dict[str, Text]
     limits: dict[str, Any]

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import calls, deadlines, prints, seals, statements, workbooks
+from app.domain import calendars, calls, deadlines, prints, seals, statements, workbooks
 from app.domain.errors import NotFound
 from app.domain.receipts import NON_BINDING, RULE
 from app.infra import pdf
@@ -86,3 +86,12 @@ def blank_workbook(request: Request, code: str, actor: Public, db: Db, kind: str
         raise NotFound
     made = workbooks.write(call, questions, kind, pages.language_of(request))
     return pages.download(made, XLSX, f"{call.code}-{kind}.xlsx")
+
+
+@router.get("/{code}/deadline.ics")
+def calendar(request: Request, code: str, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """The deadline for one's own calendar; fetched again after a change it is the same event, moved."""
+    call, language = calls.by_code(db, code), pages.language_of(request)
+    title = prints.text_of(calls.questions(call).title, language)
+    made = calendars.deadline(call, title, deadlines.confirmed(db, call), language, portal.settings.base_url)
+    return pages.download(made, "text/calendar; charset=utf-8", f"{call.code}-deadline.ics")

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, grants
+from app.domain import accounts, calls, grants
 from app.domain.errors import NotFound
 from app.infra import i18n, times
 from app.web import pages
@@ -38,9 +38,16 @@ def accessibility(request: Request, actor: Public) -> Response:
 
 
 @router.get("/privacy")
-def privacy(request: Request, actor: Public) -> Response:
-    """Which personal data is kept, why, how long, and who sees it."""
-    return pages.render(request, "site/privacy.html")
+def privacy(request: Request, actor: Public, db: Db, call: str = "") -> Response:
+    """Which personal data is kept, why, how long, and who sees it; in general, and what is special about a call."""
+    found = calls.by_code(db, call) if call else None
+    of_calls = [(one, calls.questions(one)) for one in calls.all_calls(db) if not one.is_synthetic]
+    return pages.render(
+        request,
+        "site/privacy.html",
+        asked=calls.questions(found) if found else None,
+        of_calls=[(one, asked) for one, asked in of_calls if asked.privacy],
+    )
 
 
 @router.post("/language")

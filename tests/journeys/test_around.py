@@ -142,5 +142,13 @@ def test_a_workbook_is_taken_along_and_brought_back(
     page.context.close()
 
 
+@pytest.mark.parametrize("address", ["/help", "/glossary", "/status", "/privacy?call=poll", "/calls/poll"])
+def test_pages_about_the_portal_are_fit_for_everybody(chromium: Browser, around: Served, address: str) -> None:
+    page = new_page(chromium, around)
+    page.goto(address)
+    look_in_both(page, address.strip("/").replace("/", "-").replace("?", "-"))
+    page.context.close()
+
+
 def test_the_data_are_whole_afterwards(around: Served) -> None:
     assert around.invariants() == 0

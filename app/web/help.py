@@ -1,0 +1,73 @@
+"""/help, /glossary and /status: whom to ask, what the words mean, and whether the portal works."""
+
+from datetime import datetime, timedelta
+from importlib import metadata
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Request
+from sqlalchemy.orm import Session
+from starlette.responses import Response
+
+from app.deps import Db, Portal, PortalDep
+from app.domain import availability, calls, drafts, terms
+from app.domain.availability import Day, Outage
+from app.web import pages
+from app.web.guards import Public
+
+router = APIRouter()
+
+SHOWN = timedelta(days=30)
+ZONE = ZoneInfo("Europe/Brussels")
+PACKAGE = "eoi-portal"
+
+
+@router.get("/help")
+def help_page(request: Request, actor: Public, db: Db) -> Response:
+    """How to reach the help desk of each call that runs, and what to have at hand."""
+    now = calls.clock(db)
+    listed = [(call, calls.questions(call), calls.state(call, now)) for call in calls.all_calls(db)]
+    reached = [(call, asked, state) for call, asked, state in listed if asked.help and not call.is_synthetic]
+    return pages.render(request, "help/index.html", reached=reached)
+
+
+@router.get("/glossary")
+def glossary(request: Request, actor: Public) -> Response:
+    """What the words of the portal mean."""
+    return pages.render(request, "help/glossary.html", terms=terms.listed(pages.language_of(request)))
+
+
+@router.get("/status")
+def status(request: Request, actor: Public, db: Db, portal: PortalDep) -> Response:
+    """Whether a submit would work now, when it would not have, what closes next. What failed inside stays inside."""
+    now = calls.clock(db)
+    outages, days = _history(request, db, portal, now)
+    checks = portal.checks()
+    next_up = sorted((c for c in calls.all_calls(db) if c.closes_at > now), key=lambda call: call.closes_at)
+    return pages.render(
+        request,
+        "help/status.html",
+        is_ready=all(checks.values()),
+        outages=outages,
+        days=days,
+        next_up=[(call, calls.questions(call), calls.state(call, now)) for call in next_up],
+        version=_version(),
+        rules=drafts.CODE[:12],
+    )
+
+
+def _history(request: Request, db: Session, portal: Portal, now: datetime) -> tuple[list[Outage], list[Day]]:
+    """Outages and days, read once a minute: the page is public, and minutes do not change."""
+    minute = now.replace(second=0, microsecond=0)
+    kept: tuple[datetime, list[Outage], list[Day]] | None = getattr(request.app.state, "history", None)
+    if kept is None or kept[0] != minute:
+        found = availability.outages(db, now - SHOWN)
+        kept = (minute, found, availability.days(db, now - SHOWN, found, ZONE))
+        request.app.state.history = kept
+    return kept[1], kept[2]
+
+
+def _version() -> str:
+    try:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:  # run from the source tree
+        return ""
