@@ -307,6 +307,16 @@ def attach(db: Session, files: FileStore, actor: Actor, case: Submission, questi
     return attachments.attach(db, files, actor, case, question, "proposal.pdf", BytesIO(document()))
 
 
+def attach_another(db: Session, files: FileStore, actor: Actor, case: Submission, question: str, number: int) -> Any:
+    """A PDF like no other."""
+    made = BytesIO()
+    with pikepdf.new() as paper:
+        paper.add_blank_page(page_size=(100 + number, 100))
+        paper.save(made)
+    made.seek(0)
+    return attachments.attach(db, files, actor, case, question, f"annex-{number:02d}.pdf", made)
+
+
 def fill_more(db: Session, actor: Actor, case: Submission, step: str, answers: dict[str, Any]) -> None:
     """Save further answers of a step that was saved before."""
     saved = drafts.saved(db, case)[step]

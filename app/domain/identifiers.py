@@ -13,6 +13,8 @@ from stdnum import lei
 from stdnum.eu import nace, vat
 from stdnum.util import get_cc_module
 
+from app.infra.i18n import LANGUAGES, sort_key
+
 EU27 = frozenset(
     [
         "AT",
@@ -110,6 +112,18 @@ def country_names(language: str) -> dict[str, str]:
         for code, name in territories.items()
         if len(code) == 2 and code.isalpha() and code not in NOT_COUNTRIES
     }
+
+
+@cache
+def _countries_by_name() -> dict[str, str]:
+    return {sort_key(name): code for language in LANGUAGES for code, name in country_names(language).items()}
+
+
+def country_of(text: str) -> str | None:
+    """The code of a country that is named in one of our languages, accents and capitals aside, or by its code."""
+    if text.upper() in country_names("en"):
+        return text.upper()
+    return _countries_by_name().get(sort_key(text))
 
 
 def iso_of(prefix: str) -> str:

@@ -67,9 +67,10 @@ def _read_time(text: str, question: Asks, language: str) -> str:
 
 
 def _read_country(text: str, question: Asks, language: str) -> str:
-    if text not in identifiers.country_names("en"):
+    code = identifiers.country_of(text)
+    if code is None:
         raise Unreadable(N_("Choose a country from the list."))
-    return text
+    return code
 
 
 def _identifier(

@@ -137,7 +137,7 @@ class Fields:
             return kinds.KINDS["money"].show(value, question, self.language).removeprefix("€\u00a0")
         if question.kind == "yes_no":
             return "yes" if value else "no"
-        return str(value)
+        return kinds.KINDS["country"].show(value, question, self.language) if question.kind == "country" else str(value)
 
     def date_parts(self, path: str) -> list[str]:
         """Day, month and year as typed or kept."""
@@ -151,18 +151,27 @@ class Fields:
         value = self.value(path)
         return list(value if value is not None else question.default or [])
 
+    @property
+    def countries(self) -> list[str]:
+        """The names that the country fields of the page offer, once for all of them; none where there is no such field."""
+        asked = [
+            q
+            for outer in self.asked()
+            for q in (outer, *outer.questions, *(i for o in outer.questions for i in o.questions))
+        ]
+        if not any(question.kind == "country" for question in asked):
+            return []
+        return sorted(identifiers.country_names(self.language).values(), key=sort_key)
+
     def options(self, question: Question) -> list[tuple[str, str]]:
         """Values and labels to choose from."""
-        if question.kind == "country":
-            names = identifiers.country_names(self.language)
-            return sorted(names.items(), key=lambda entry: sort_key(entry[1]))
         if question.kind == "yes_no":
             return [("yes", translate(self.language, N_("Yes"))), ("no", translate(self.language, N_("No")))]
         return [(o.value, o.label.get(self.language) or o.label["en"]) for o in question.options]
 
-    def widget(self, question: Question) -> str:
-        """Which sort of field a question gets."""
-        if question.kind == "country" or (question.kind == "choice" and len(question.options) > SELECT_FROM):
+    def widget(self, question: Question, path: str) -> str:
+        """Which sort of field a question gets; in an item of a list, of which there may be many, a small one."""
+        if question.kind == "choice" and (len(question.options) > SELECT_FROM or "-" in path):
             return "select"
         return {"choice": "radios", "yes_no": "radios", "choices": "checkboxes"}.get(question.kind, question.kind)
 

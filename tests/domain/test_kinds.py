@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import kinds, texts
+from app.domain import identifiers, kinds, texts
 from app.domain.answers import Unreadable
 from app.domain.kinds import KINDS
+from app.infra.i18n import LANGUAGES, sort_key
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ GOOD: dict[str, list[tuple[str, str, Any]]] = {
     ],
     "time": [("14:20", "en", "14:20"), ("9.05", "nl", "09:05")],
     "date": [("2028-02-29", "en", "2028-02-29"), ("2028-1-2", "en", "2028-01-02")],
-    "country": [("GR", "en", "GR"), ("NL", "nl", "NL"), ("US", "nl", "US")],
+    "country": [("GR", "en", "GR"), ("Nederland", "en", "NL"), ("austria", "nl", "AT"), ("us", "nl", "US")],
     "nuts": [("NL366", "en", "NL366"), ("nl366", "nl", "NL366"), (" EL 303 ", "en", "EL303")],
     "email": [("a.b+c@firm.example", "en", "a.b+c@firm.example"), ("x@y.eu", "nl", "x@y.eu")],
     "phone": [("+31 70 123 45 67", "en", "+31701234567"), ("0031 (70) 123-4567", "nl", "+31701234567")],
@@ -110,7 +111,7 @@ BAD: dict[str, list[tuple[str, str, str]]] = {
         ("2027-02-29", "en", DATE), ("20-6-2027", "nl", DATE), ("2027-06", "en", DATE), ("tomorrow", "en", DATE),
         ("2027-00-01", "en", DATE), ("٢٠٢٧-01-01", "en", DATE),
     ],
-    "country": [("EL", "en", COUNTRY), ("XI", "en", COUNTRY), ("EU", "en", COUNTRY), ("nl", "en", COUNTRY)],
+    "country": [("EL", "en", COUNTRY), ("XI", "en", COUNTRY), ("EU", "en", COUNTRY), ("Atlantis", "en", COUNTRY)],
     "nuts": [
         (code, "en", kinds.NUTS_HINT) for code in ("GR303", "NL36", "NL", "NLZZZ", "UKI31", "NL3666", "CH011")
     ],
@@ -249,3 +250,11 @@ def test_a_number_that_is_shown_is_read_as_the_same_number(kind: str, language: 
         assert read(kind, KINDS[kind].show(value, Asked(), language), language) == value
 
     once()
+
+
+def test_no_name_of_a_country_means_two_of_them() -> None:
+    codes: dict[str, set[str]] = {}
+    for language in LANGUAGES:
+        for code, name in identifiers.country_names(language).items():
+            codes.setdefault(sort_key(name), set()).add(code)
+    assert {name: found for name, found in codes.items() if len(found) > 1} == {}
