@@ -7,7 +7,7 @@ STAMPS := .stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench assets wheel messages lock clean
+.PHONY: help run test check bench assets wheel messages lock sbom clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,11 @@ lock: $(STAMPS)/venv ## resolve the dependencies anew, with hashes
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade --extra build -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade --extra build --extra test -o requirements/test.txt
+
+sbom: $(STAMPS)/run ## bill of materials (CycloneDX) in dist/sbom.json, and the list of licences in docs/licences.md
+	@test -x $(STAMPS)/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv $(STAMPS)/sbom && $(STAMPS)/sbom/bin/pip install -q "cyclonedx-bom>=7,<8"; }
+	@mkdir -p dist && $(STAMPS)/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.json
+	@$(BIN)/python tools/licences.py
 
 clean: ## remove what was built; data stay
 	rm -rf .venv .stamps node_modules app/static build dist *.egg-info

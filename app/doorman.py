@@ -1,7 +1,9 @@
 """The doorman: what every request and answer passes, whatever room it is for."""
 
+import asyncio
 import logging
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -13,7 +15,8 @@ from starlette.responses import Response
 
 from app.deps import Portal
 from app.domain import audit
-from app.domain.errors import CrossSite, Refused, TooLarge
+from app.domain.barriers import TooSlow
+from app.domain.errors import CrossSite, NotFound, Refused, TooLarge
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,6 +41,9 @@ HEADERS = {
 }
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FOR_MACHINES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked by address, not by name
+PATIENCE = 30.0  # seconds for a body to come, and one more for each
+SLOWEST = 8 * 1024  # bytes of it
 
 
 class Numbered(logging.Filter):
@@ -64,6 +70,7 @@ class Doorman:
         self.app = app
         self.show = show
         self.portal = portal
+        self.patience = PATIENCE
         self.origin = "{0.scheme}://{0.netloc}".format(urlsplit(portal.settings.base_url))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,10 +104,21 @@ class Doorman:
             answer = await run_in_threadpool(self.show, Request(scope, receive), refusal)
             await answer(scope, receive, send_with_headers)
             return
-        await self.app(scope, _counted(receive), send_with_headers)
+        await self.app(scope, _counted(receive, self.patience), send_with_headers)
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a request names this portal, or one of the further names of the settings."""
+        try:
+            name = urlsplit(f"//{host}").hostname if "@" not in host else None
+        except ValueError:
+            return False
+        own = urlsplit(self.origin).hostname
+        return name is not None and name in (own, *(one.strip("[]") for one in self.portal.settings.allowed_hosts))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
-        """Whether to stop here: too large by its own word, or a change asked for by another site."""
+        """Whether to stop here: a name that is not ours, too large by its own word, or asked for by another site."""
+        if scope["path"] not in FOR_MACHINES and not self._is_ours(headers.get("host", "")):
+            return NotFound()
         length = headers.get("content-length", "0")
         if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
             return TooLarge()
@@ -114,16 +132,25 @@ class Doorman:
         return None if origin in own else CrossSite()
 
 
-def _counted(receive: Receive) -> Receive:
-    """The body as it arrives, refused once it grows beyond what any page may send."""
-    seen = 0
+def _counted(receive: Receive, patience: float) -> Receive:
+    """The body as it arrives, refused once it grows beyond what any page may send, or comes slower than any line."""
+    seen, is_whole = 0, False
+    started = time.monotonic()
 
     async def counted() -> MutableMapping[str, Any]:
-        nonlocal seen
-        message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again: nothing more need come
+        nonlocal seen, is_whole
+        if is_whole:  # what is waited for now is that the browser leaves
+            return await receive()
+        left = started + patience + seen / SLOWEST - time.monotonic()
+        try:
+            async with asyncio.timeout(max(left, 0)):
+                message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again
+        except TimeoutError:
+            raise TooSlow from None
         seen += len(message.get("body", b""))
         if seen > MAX_BODY:
             raise TooLarge
+        is_whole = not message.get("more_body", False)
         return message
 
     return counted

@@ -119,6 +119,11 @@ PREPARED = {  # what the examples of these need first; the call is one of their 
         "call deadline moved --to '+12 days' --reason Outage --reason-nl Storing --by ed@rvo.example",
     ],
     "person export": ["staff invite jo@firm.example --role reviewer"],
+    "person reset-factors": [
+        "staff invite a@rvo.example --role admin",
+        "staff invite b@rvo.example --role coordinator",
+        "staff invite jo@rvo.example --role reviewer",
+    ],
     "person erase": ["staff invite a@rvo.example --role admin", "staff invite jo@firm.example --role reviewer"],
 }
 

@@ -25,6 +25,12 @@ class AppointmentSettled(Refused):
     msgid = N_("This role was given or dropped already. Nothing was changed: look at the page again.")
 
 
+class TooSlow(Refused):
+    status = 408
+    code = "too_slow"
+    msgid = N_("What you sent did not arrive in time. Nothing was changed. Try again over a better connection.")
+
+
 class ReplyInvalid(Refused):
     status = 422
     code = "reply_invalid"

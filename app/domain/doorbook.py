@@ -29,6 +29,7 @@ REFUSALS = {
     "factor_needed": N_("the second factor was to be given again"),
     "factor_spent": N_("the code was used before"),
     "last_factor": N_("a second factor has to remain"),
+    "too_slow": N_("did not arrive in time"),
     "reply_invalid": N_("the sign-in was too old or used"),
     "provider_away": N_("the way to sign in could not be reached"),
     "identity_unknown": N_("no e-mail address was known"),

@@ -161,10 +161,10 @@ def first_codes(db: Session, actor: Actor) -> list[str]:
 
 def _new_codes(db: Session, actor: Actor, person_id: uuid.UUID) -> list[str]:
     db.execute(update(RecoveryCode).where(*_unused(person_id)).values(ended_at=func.clock_timestamp()))
-    made = [base64.b32encode(secrets.token_bytes(10)).decode() for _ in range(CODES)]
+    made = [base64.b32encode(secrets.token_bytes(15)).decode() for _ in range(CODES)]
     db.add_all(RecoveryCode(person_id=person_id, code_hash=hashed(code)) for code in made)
     audit.record(db, actor, "factor.codes_renewed")
-    return ["-".join(code[at : at + 4] for at in range(0, 16, 4)) for code in made]
+    return ["-".join(code[at : at + 4] for at in range(0, 24, 4)) for code in made]
 
 
 def end(db: Session, actor: Actor, factor_id: uuid.UUID, base_url: str) -> None:

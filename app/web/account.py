@@ -73,6 +73,8 @@ def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: 
     """Sign in; staff give their second factor next."""
     language, base_url = pages.language_of(request), portal.settings.base_url
     agent = request.headers.get("user-agent", "")
+    if actor.kind == "person":  # the session that this one replaces
+        sign_ins.sign_out(db, actor)
     secret, path = sign_ins.use_link(db, token, request.cookies.get(sessions.BROWSER, ""), agent, language, base_url)
     return sessions.open_to(sessions.landing(sign_ins.actor_of(db, secret), path), portal, secret)
 
@@ -86,6 +88,7 @@ def sign_out(form: pages.Form, actor: Halfway, db: Db, portal: PortalDep) -> Res
 
 def _left(portal: Portal) -> Response:
     response = pages.redirect("/calls")
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
     response.delete_cookie(
         cookie_name(portal.settings), path="/", secure=portal.settings.base_url.startswith("https://"), httponly=True
     )

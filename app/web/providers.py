@@ -72,5 +72,7 @@ def answer(
         log.warning("%s: %s", name, failure)
         raise ReplyInvalid from failure
     agent, language = request.headers.get("user-agent", ""), pages.language_of(request)
+    if actor.kind == "person":  # the session that this one replaces
+        sign_ins.sign_out(db, actor)
     secret = identities.enter(db, provider, claims, asked, browser, agent, language, base_url)
     return sessions.open_to(sessions.landing(sign_ins.actor_of(db, secret), asked.next_path), portal, secret)

@@ -53,7 +53,7 @@ def test_staff_take_a_factor_into_use_at_their_first_sign_in_and_keep_recovery_c
     held = client.cookies["eoi"]
     done = client.post("/account/factors", data={**form, "code": pyotp.TOTP(secret[1]).now()})
     assert (done.status_code, done.headers["cache-control"]) == (200, "no-store")
-    codes = re.findall(r"(?:[A-Z2-7]{4}-){3}[A-Z2-7]{4}", done.text)
+    codes = re.findall(r"(?:[A-Z2-7]{4}-){5}[A-Z2-7]{4}", done.text)
     assert len(codes) == 10
     assert client.cookies["eoi"] != held
     assert client.get("/review").status_code == 200
@@ -141,6 +141,11 @@ def test_a_session_fixed_before_signing_in_is_not_the_one_after_it(
     halfway = client.cookies["eoi"]
     give_factor(client, db, portal, STAFF)
     assert len({first, halfway, client.cookies["eoi"]}) == 3
+    replaced = client.cookies["eoi"]
+    client.post("/account/sign-in", data={"email": STAFF, "next": "", "csrf_token": token_of(client, "/account")})
+    link = [m for mail in deliver(portal) for m in re.findall(r"/account/link/[\w-]+", mail)][-1]
+    assert client.post(link, data={"csrf_token": token_of(client, "/account")}).status_code == 303
+    assert sign_ins.actor_of(db, replaced).kind == "anonymous"
     assert sign_ins.actor_of(db, halfway).kind == "anonymous"
 
 
