@@ -52,7 +52,8 @@ def attach(
     """Keep the file of `stream` as an answer to `question`.
 
     TooLarge beyond 25 MB, TooManyFiles beyond 20 files or 200 MB, FileRefused (saying why) when it is not one of the
-    documents allowed. The same bytes given twice for one question are one attachment.
+    documents allowed. The same bytes given twice for one question are one attachment. A file of the same name is
+    replaced, not overwritten: it leaves the draft, and versions that hold it keep it.
     """
     if not actor.may_edit(submission):
         raise Forbidden
@@ -74,6 +75,9 @@ def attach(
     live = of_submission(db, submission.id)  # counted after the insert, which locked the submission
     if attachment is None:
         return next(a for a in live if (a.question, a.sha256) == (question, taken.sha256))
+    for older in [a for a in live if (a.question, a.name) == (question, taken.name) and a.id != attachment.id]:
+        detach(db, actor, submission, older.id)
+        live.remove(older)
     if len(live) > MAX_FILES or sum(a.size for a in live) > MAX_TOTAL:
         raise TooManyFiles
     audit.record(db, actor, "attachment.attached", submission, question=question, sha256=taken.sha256)

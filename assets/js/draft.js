@@ -205,6 +205,65 @@ function open(form) {
     made.submit();
   }
 
+  const uploads = new Set(); // under way
+  function upload(input, file) { // as soon as it is chosen, apart from the answers: its progress, then its digest
+    const list = listOf(input);
+    const line = list.appendChild(document.createElement("li"));
+    const told = input.parentElement.querySelector("[data-uploads]");
+    const size = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
+    line.textContent = `${words.uploading} ${file.name}`;
+    told.textContent = line.textContent;
+    const body = new FormData();
+    body.append("csrf_token", field("csrf_token").value);
+    body.append("question", input.dataset.question);
+    body.append("file", file);
+    const failed = (reason, isFinal = false) => {
+      line.textContent = `${words.failed} ${file.name}. ${reason} `;
+      if (!isFinal) line.append(Object.assign(document.createElement("button"), { type: "button", className: "link-button", textContent: words.again, onclick: async () => { await renew(); line.remove(); upload(input, file); } }));
+      told.textContent = `${words.failed} ${file.name}. ${reason}`;
+    };
+    const done = new Promise((settled) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", `${address.slice(0, address.lastIndexOf("/"))}/attachments`);
+      request.setRequestHeader("Accept", "application/json");
+      request.responseType = "json";
+      request.upload.onprogress = (event) => { line.textContent = `${words.uploading} ${file.name}: ${Math.floor((100 * event.loaded) / event.total)} %`; };
+      request.onerror = () => { failed(words.unreached); settled(); };
+      request.onload = () => {
+        const got = request.response;
+        if (request.status !== 200 || !got?.sha256) failed(got?.words ?? (request.status === 401 ? words.signedOut : request.status < 500 ? words.refused : words.unreached), Boolean(got?.words));
+        else {
+          for (const older of [...list.children]) if (older !== line && (older.querySelector("a")?.textContent === got.name || older.querySelector(".hash")?.textContent === got.sha256)) older.remove();
+          line.replaceChildren(
+            Object.assign(document.createElement("a"), { className: "govuk-link", href: `${address.slice(0, address.lastIndexOf("/"))}/attachments/${got.id}`, textContent: got.name }), " ",
+            Object.assign(document.createElement("span"), { className: "quiet", textContent: `${size.format(got.size / 1024)} kB` }), document.createElement("br"),
+            Object.assign(document.createElement("span"), { className: "quiet", textContent: "SHA-256 " }),
+            Object.assign(document.createElement("span"), { className: "hash", textContent: got.sha256 }), document.createElement("br"),
+            Object.assign(document.createElement("button"), { className: "link-button", type: "submit", name: "action", value: `detach:${got.id}`, textContent: `${words.remove} ${got.name}` }),
+          );
+          told.textContent = `${got.is_replaced ? words.replaced : words.uploaded} ${got.name}`;
+        }
+        settled();
+      };
+      request.send(body);
+    });
+    uploads.add(done);
+    return done.finally(() => uploads.delete(done));
+  }
+  function listOf(input) {
+    const there = input.parentElement.querySelector("ul.files");
+    if (there) return there;
+    const made = Object.assign(document.createElement("ul"), { className: "files" });
+    input.before(made);
+    return made;
+  }
+  form.addEventListener("change", async ({ target }) => {
+    if (target.type !== "file" || stopped) return;
+    const chosen = [...target.files];
+    target.value = ""; // so that no button sends them a second time
+    for (const file of chosen) await upload(target, file);
+  });
+
   const typing = () => {
     typedAt = Date.now();
     keep();
@@ -218,13 +277,14 @@ function open(form) {
   form.addEventListener("submit", async (event) => {
     if (leaving || stopped) { leaving = true; return; }
     const { submitter } = event;
-    if (!dirty()) { leaving = true; return; }
+    if (!dirty() && !uploads.size) { leaving = true; return; }
     event.preventDefault();
+    while (uploads.size) await Promise.allSettled([...uploads]);
     await save();
     if (dirty()) await save(); // typed while it was being saved
     if (!dirty() && !stopped) { leaving = true; form.requestSubmit(submitter); }
   });
-  window.addEventListener("beforeunload", (event) => { if (!leaving && stopped !== "closed" && dirty()) { keep(); event.preventDefault(); } });
+  window.addEventListener("beforeunload", (event) => { if (!leaving && stopped !== "closed" && (dirty() || uploads.size)) { keep(); event.preventDefault(); } });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   window.addEventListener("online", () => { waits = 0; save(); });
   window.addEventListener("focus", () => { if (out) later(0); else beat(); });

@@ -3,15 +3,18 @@
 import re
 from collections.abc import Callable
 from html import unescape
+from io import BytesIO
 from typing import Any
 
+import pikepdf
 import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.domain import accounts, drafts
+from app.domain import accounts, attachments, drafts
 from app.domain.access import Actor
+from app.infra.signing import Signer
 from app.models import Draft, Event, SignIn, Submission
 from tests import make
 
@@ -234,3 +237,44 @@ def test_in_the_last_day_the_task_list_says_what_blocks_or_submits_at_once(
     sent = client.post(f"{here}/receipts", data=hidden(client.get(here).text, f"{here}/receipts"))
     assert sent.headers["location"] == f"{here}/receipts/1"
     assert "Version 1 holds everything." in client.get(here).text
+
+
+def another(number: int) -> bytes:
+    """A document like no other."""
+    with pikepdf.new() as made, BytesIO() as content:
+        made.add_blank_page(page_size=(100 + number, 100))
+        made.save(content)
+        return content.getvalue()
+
+
+def test_a_file_is_taken_in_when_it_is_chosen_and_replaced_by_its_name(
+    client: TestClient, db: Session, sign_in: SignIns, case: tuple[Submission, Actor], signer: Signer
+) -> None:
+    submission, owner = case
+    token, here = sign_in(client), f"/apply/{submission.reference}/attachments"
+    form = {"csrf_token": token, "question": "proposal"}
+    first = client.post(here, data=form, files={"file": ("plan.pdf", make.document())}, headers=JSON).json()
+    assert (first["name"], first["sha256"], first["is_replaced"]) == ("plan.pdf", make.sha256(make.document()), False)
+    make.send(db, owner, submission, signer)
+    other = another(1)
+    second = client.post(here, data=form, files={"file": ("plan.pdf", other)}, headers=JSON).json()
+    assert (second["sha256"], second["is_replaced"]) == (make.sha256(other), True)
+    assert [a.sha256 for a in attachments.of_submission(db, submission.id)] == [make.sha256(other)]
+    assert client.get(f"{here}/{first['id']}").content == make.document()  # the version still holds it
+    refused = client.post(here, data=form, files={"file": ("plan.exe", b"MZ")}, headers=JSON)
+    assert (refused.status_code, refused.json()["code"]) == (422, "file_refused")
+    assert kept(db, "documents")[0] == 1  # answers were not touched
+
+
+def test_no_more_than_twenty_files_also_one_by_one_but_the_last_may_be_replaced(
+    client: TestClient, db: Session, sign_in: SignIns, case: tuple[Submission, Actor]
+) -> None:
+    token, here = sign_in(client), f"/apply/{case[0].reference}/attachments"
+    form = {"csrf_token": token, "question": "proposal"}
+
+    def give(name: str, number: int) -> int:
+        return client.post(here, data=form, files={"file": (name, another(number))}, headers=JSON).status_code
+
+    assert [give(f"{n}.pdf", n) for n in range(21)] == [200] * 20 + [422]
+    assert give("19.pdf", 99) == 200
+    assert len(attachments.of_submission(db, case[0].id)) == 20
