@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 API = "/api/"
 NUMBER = re.compile(r"[A-Za-z0-9._~-]{8,64}")  # that a machine may give its request
 MAX_BODY = 210 * 1024 * 1024  # a page of answers with all its files
+MAX_DOCUMENT = 1024 * 1024  # what a machine sends is read as a whole: a receipt, or a seal of ten thousand leaves
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -93,16 +94,17 @@ class Doorman:
                     message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
             await send(message)
 
-        if refusal := self._refusal(scope, headers):
+        most = MAX_DOCUMENT if is_api else MAX_BODY
+        if refusal := self._refusal(scope, headers, most):
             answer = await run_in_threadpool(self.show, Request(scope, receive), refusal)
             await answer(scope, receive, send_with_headers)
             return
-        await self.app(scope, _counted(receive), send_with_headers)
+        await self.app(scope, _counted(receive, most), send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str], most: int) -> Refused | None:
         """Whether to stop here: too large by its own word, or a change asked for by another site."""
         length = headers.get("content-length", "0")
-        if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
+        if not (length.isdecimal() and len(length) < 19) or int(length) > most:
             return TooLarge()
         if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith(API):
             return None
@@ -114,15 +116,15 @@ class Doorman:
         return None if origin in own else CrossSite()
 
 
-def _counted(receive: Receive) -> Receive:
-    """The body as it arrives, refused once it grows beyond what any page may send."""
+def _counted(receive: Receive, most: int) -> Receive:
+    """The body as it arrives, refused once it grows beyond `most`."""
     seen = 0
 
     async def counted() -> MutableMapping[str, Any]:
         nonlocal seen
-        message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again: nothing more need come
+        message = await receive() if seen <= most else {}  # asked again it refuses again: nothing more need come
         seen += len(message.get("body", b""))
-        if seen > MAX_BODY:
+        if seen > most:
             raise TooLarge
         return message
 
