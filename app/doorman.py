@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 API = "/api/"
 NUMBER = re.compile(r"[A-Za-z0-9._~-]{8,64}")  # that a machine may give its request
 MAX_BODY = 210 * 1024 * 1024  # a page of answers with all its files
+MAX_DOCUMENT = 1024 * 1024  # what a machine sends is read as a whole: a receipt, or a seal of ten thousand leaves
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -100,11 +101,12 @@ class Doorman:
                     message["headers"].append((b"cache-control", b"public, max-age=31536000, immutable"))
             await send(message)
 
-        if refusal := self._refusal(scope, headers):
+        most = MAX_DOCUMENT if is_api else MAX_BODY
+        if refusal := self._refusal(scope, headers, most):
             answer = await run_in_threadpool(self.show, Request(scope, receive), refusal)
             await answer(scope, receive, send_with_headers)
             return
-        await self.app(scope, _counted(receive, self.patience), send_with_headers)
+        await self.app(scope, _counted(receive, most, self.patience), send_with_headers)
 
     def _is_ours(self, host: str) -> bool:
         """Whether a request names this portal, or one of the further names of the settings."""
@@ -115,12 +117,12 @@ class Doorman:
         own = urlsplit(self.origin).hostname
         return name is not None and name in (own, *(one.strip("[]") for one in self.portal.settings.allowed_hosts))
 
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refused | None:
+    def _refusal(self, scope: Scope, headers: dict[str, str], most: int) -> Refused | None:
         """Whether to stop here: a name that is not ours, too large by its own word, or asked for by another site."""
         if scope["path"] not in FOR_MACHINES and not self._is_ours(headers.get("host", "")):
             return NotFound()
         length = headers.get("content-length", "0")
-        if not (length.isdecimal() and len(length) < 19) or int(length) > MAX_BODY:
+        if not (length.isdecimal() and len(length) < 19) or int(length) > most:
             return TooLarge()
         if scope["method"] in SAFE or "authorization" in headers or scope["path"].startswith(API):
             return None
@@ -132,8 +134,8 @@ class Doorman:
         return None if origin in own else CrossSite()
 
 
-def _counted(receive: Receive, patience: float) -> Receive:
-    """The body as it arrives, refused once it grows beyond what any page may send, or comes slower than any line."""
+def _counted(receive: Receive, most: int, patience: float) -> Receive:
+    """The body as it arrives, refused once it grows beyond `most`, or comes slower than any line."""
     seen, is_whole = 0, False
     started = time.monotonic()
 
@@ -144,11 +146,11 @@ def _counted(receive: Receive, patience: float) -> Receive:
         left = started + patience + seen / SLOWEST - time.monotonic()
         try:
             async with asyncio.timeout(max(left, 0)):
-                message = await receive() if seen <= MAX_BODY else {}  # asked again it refuses again
+                message = await receive() if seen <= most else {}  # asked again it refuses again
         except TimeoutError:
             raise TooSlow from None
         seen += len(message.get("body", b""))
-        if seen > MAX_BODY:
+        if seen > most:
             raise TooLarge
         is_whole = not message.get("more_body", False)
         return message

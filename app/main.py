@@ -22,7 +22,7 @@ from app.courier import Courier
 from app.deps import Portal
 from app.domain import audit
 from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
-from app.doorman import SAFE, Doorman
+from app.doorman import API, SAFE, Doorman
 from app.infra import database
 from app.infra.i18n import N_
 from app.turnstile import Turnstile
@@ -200,7 +200,10 @@ async def _refused(request: Request, failure: Exception) -> Response:
 
 
 def _show(request: Request, refusal: Refused) -> Response:
-    if request.headers.get("accept") == "application/json":  # a page of ours asks by script, and keeps what was typed
+    is_script = (
+        request.headers.get("accept") == "application/json"
+    )  # a page of ours asks by script, and keeps what was typed
+    if is_script or request.scope["path"].startswith(API):
         return problem(refusal)
     return pages.refused(request, refusal, **ledger.note(request, refusal))
 
@@ -221,7 +224,7 @@ async def _http(request: Request, failure: Exception) -> Response:
     status = failure.status_code if isinstance(failure, HTTPException) else 422
     kinds: dict[int, type[Refused]] = {404: NotFound, 405: WrongMethod, 413: TooLarge}
     refusal = kinds.get(status, Invalid)()
-    if request.scope["path"].startswith("/api/"):  # an address that does not even reach the API, as one with a line end
+    if request.scope["path"].startswith(API):  # an address that does not even reach the API, as one with a line end
         return problem(refusal)
     return await _refused(request, refusal)
 

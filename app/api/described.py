@@ -26,6 +26,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "Not there, or not for this key.",
         409: "What you have is not what was released (`wrong`).",
         410: "The cursor is of the time before the database was restored.",
+        413: "The body is larger than a mebibyte.",
         416: "The range lies outside the file.",
         422: "A parameter or the body is not as described.",
         429: "Too many requests: wait `Retry-After` seconds.",

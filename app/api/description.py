@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from app.api import described, oauth, problems, versioned
 from app.domain.bearers import KeyUnknown
 from app.domain.deliveries import DigestMismatch
-from app.domain.errors import CallNotClosed, Invalid, NotFound, Refused, Throttled, Unavailable
+from app.domain.errors import CallNotClosed, Invalid, NotFound, Refused, Throttled, TooLarge, Unavailable
 from app.domain.feed import CursorExpired, CursorInvalid
 
 WORDS = """What was submitted to the portal, for EuroHPC. Content is released when a call closes.
@@ -43,6 +43,7 @@ SAID: dict[str, Refused] = {
     "404": NotFound(),
     "409": DigestMismatch(wrong=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]),
     "410": CursorExpired(),
+    "413": TooLarge(),
     "416": problems.RangeNotSatisfiable(size=48213),
     "422": Invalid(
         errors=[{"in": "query", "name": "limit", "message": "Input should be greater than or equal to 1"}],

@@ -191,6 +191,8 @@ async def _database(request: Request, failure: Exception) -> Response:
 
 async def _http(request: Request, failure: Exception) -> Response:
     """What the framework itself refuses: an unknown address, a wrong method, a body that is no text."""
+    if isinstance(failure.__cause__, Refused):  # what stopped the framework while it read the body
+        return problem(failure.__cause__)
     status = failure.status_code if isinstance(failure, HTTPException) else 400
     headers = dict(getattr(failure, "headers", None) or {})
     kinds: dict[int, type[Refused]] = {404: NotFound, 405: WrongMethod, 413: TooLarge}

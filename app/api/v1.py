@@ -73,7 +73,7 @@ def time(actor: Anyone, portal: PortalDep) -> Response:
 
 
 @router.post(
-    "/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 422, 429, 503)
+    "/receipts/verify", response_model=schemas.Verdict, tags=["public"], responses=refusals(400, 413, 422, 429, 503)
 )
 def verify_receipt(actor: Counted, portal: PortalDep, document: dict[str, Any]) -> dict[str, Any]:
     """Check a receipt against this portal's keys, old ones included. No key needed; nothing is stored."""

@@ -216,6 +216,27 @@ def test_while_the_database_is_away_a_machine_is_told_to_come_back(portal: Porta
     nowhere.dispose()
 
 
+def test_a_body_that_no_machine_needs_is_not_read(client: TestClient, names: Names) -> None:
+    def unannounced() -> Iterator[bytes]:
+        for _ in range(32):
+            yield b" " * 65536
+
+    here = "/api/v1/receipts/verify"
+    for path in (here, at(names, "/submissions/{ref}/deliveries")):
+        told = {"Content-Length": "9" * 15}
+        sent: list[tuple[Any, dict[str, str]]] = [
+            (unannounced(), {}),
+            (b"[" * (doorman.MAX_DOCUMENT + 1), {}),
+            (b"", told),
+        ]
+        for content, more in sent:
+            headers = {**bearer(names), "Content-Type": "application/json", **more}
+            answer = client.post(path, content=content, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+            assert answer.headers["content-type"] == "application/problem+json"
+    assert client.post(here, content=b"[" * 500_000).status_code in (400, 422)
+
+
 @pytest.mark.parametrize(
     ("known", "current", "holds"),
     [
