@@ -17,7 +17,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy import event, select, text
@@ -31,6 +31,7 @@ from app.domain.questionnaire import facts
 from app.domain.register import Query
 from app.drill.stage import NAME, Stage, raised
 from app.models import Call, Person
+from bench.submit import spent
 
 CLIENTS = 4
 AIMS = {"register": 100, "dossier": 200}  # pages a second by two workers at 10,000 submissions
@@ -336,23 +337,54 @@ def _print_plan(lines: list[str]) -> None:
         print("\n".join(f"  {line}" for line in tables))
 
 
-def measure(
-    stage: Stage, cookie: str, made: Seeded, chance: Random, bare_rate: float
-) -> dict[str, tuple[float, float]]:
-    """Median and p95 of each kind of page, printed with pages a second and what part that is of the bare query."""
+class Cost(NamedTuple):
+    """What a page of a kind takes, in milliseconds: waited for, and of processor time in the server and in PostgreSQL."""
+
+    p50: float
+    p95: float
+    server: float
+    database: float
+
+    @property
+    def busy(self) -> float:
+        """What other work on the machine changes little."""
+        return self.server + self.database
+
+
+def measure(stage: Stage, cookie: str, made: Seeded, chance: Random, bare_rate: float) -> dict[str, Cost]:
+    """What each kind of page takes, printed with pages a second and what part that is of the bare query."""
     asked, found = paths_of(made, chance), {}
+    roots = (stage.process.pid if stage.process else 0, stage.cluster.pid or 0)
     for paths in asked.values():  # each worker reads the sets, and each connection knows the statements
         rate(stage.url, cookie, paths)
     for kind, paths in asked.items():
         took = sorted(ask(stage.url, cookie, paths))
-        found[kind] = statistics.median(took) * 1000, took[int(len(took) * 0.95)] * 1000
+        before = [spent(root) for root in roots]
         pages = rate(stage.url, cookie, paths * 3)
+        cpu = [(spent(root) - was) * 1000 / (len(paths) * 3) for root, was in zip(roots, before, strict=True)]
+        cost = Cost(statistics.median(took) * 1000, took[int(len(took) * 0.95)] * 1000, *cpu)
         print(
-            f"  {kind:<16} p50 {found[kind][0]:6.1f} ms   p95 {found[kind][1]:6.1f} ms   {pages:5.0f}/s"
-            f"   {pages / bare_rate:4.0%} of the bare query" + (f", aim {AIMS[kind]}/s" if kind in AIMS else ""),
+            f"  {kind:<16} p50 {cost.p50:6.1f} ms   p95 {cost.p95:6.1f} ms   {pages:5.0f}/s   {pages / bare_rate:4.0%} of the"
+            f" bare query   processor: server {cost.server:5.1f} ms, PostgreSQL {cost.database:5.1f} ms"
+            + (f"   aim {AIMS[kind]}/s" if kind in AIMS else ""),
             flush=True,
         )
+        found[kind] = cost
     return found
+
+
+def grown(found: dict[int, dict[str, Cost]]) -> None:
+    """By what factor each kind of page grows from size to size."""
+    sizes = sorted(found)
+    print(f"\nGrowth of p50, and of processor time (aim: at most {FLAT} in all):")
+    for kind in found[sizes[0]]:
+        steps = []
+        for small, large in [*pairwise(sizes), *([(sizes[0], sizes[-1])] if len(sizes) > 2 else [])]:
+            one, other = found[small][kind], found[large][kind]
+            steps.append(f"{small} to {large}: {other.p50 / one.p50:.2f}, {other.busy / one.busy:.2f}")
+        print(f"  {kind:<16} {'   '.join(steps)}")
+    slowest = max(cost.p95 for of in found.values() for cost in of.values())
+    print(f"\nThe slowest p95 is {slowest:.0f} ms (aim: below {SLOWEST}).")
 
 
 def main() -> None:
@@ -363,7 +395,7 @@ def main() -> None:
     options.add_argument("--seed", default="register")
     given = options.parse_args()
     chance = Random(given.seed)
-    found: dict[int, dict[str, tuple[float, float]]] = {}
+    found: dict[int, dict[str, Cost]] = {}
     with tempfile.TemporaryDirectory() as name, raised(Path(name), given.workers) as stage:
         cookie = reviewer(stage)
         for size in map(int, given.sizes.split(",")):
@@ -374,14 +406,7 @@ def main() -> None:
             print(f"  bare keyset query {bare_rate:.0f}/s")
             found[size] = measure(stage, cookie, made, chance, bare_rate)
         plans(stage, made)
-    sizes = sorted(found)
-    print(f"\np50 grows by a factor of (aim: at most {FLAT}):")
-    for kind in found[sizes[0]]:
-        steps = [f"{found[b][kind][0] / found[a][kind][0]:.2f} from {a} to {b}" for a, b in pairwise(sizes)]
-        whole = f"   {found[sizes[-1]][kind][0] / found[sizes[0]][kind][0]:.2f} in all" if len(sizes) > 2 else ""
-        print(f"  {kind:<16} {'   '.join(steps)}{whole}")
-    slowest = max(p95 for of in found.values() for _, p95 in of.values())
-    print(f"\nThe slowest p95 is {slowest:.0f} ms (aim: below {SLOWEST}).")
+    grown(found)
 
 
 if __name__ == "__main__":
