@@ -18,7 +18,7 @@ class Submission(Base):
     __tablename__ = "submission"
 
     id: Mapped[Id]
-    call_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("call.id"), index=True)
+    call_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("call.id"))
     organisation_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("organisation.id"), index=True)
     kind: Mapped[str]
     reference: Mapped[str]
@@ -30,6 +30,7 @@ class Submission(Base):
 
     __table_args__ = (
         UniqueConstraint("reference", name="uq_submission_reference"),
+        Index("ix_submission_call_id_reference", "call_id", "reference"),
         CheckConstraint("kind in ('MS', 'FC', 'OO')", name="submission_kind_is_known"),
         Index(
             "one_live_submission_per_state",

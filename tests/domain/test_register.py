@@ -11,7 +11,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from app.deps import Portal
-from app.domain import calls, columns, conflicts, drafts, entries, facets, register, traits, views, withdrawals
+from app.domain import (
+    calls,
+    columns,
+    conflicts,
+    drafts,
+    entries,
+    facets,
+    register,
+    surroundings,
+    traits,
+    views,
+    withdrawals,
+)
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.domain.objections import NameMissing, NameTaken
@@ -197,6 +209,19 @@ def test_members_and_sites_are_pointed_out_once_another_has_them(
     ]
     (one,) = traits.shared(db, staff, cases[0].id)
     assert (one.what, one.name, one.reference) == ("shared_member", "Firm 0 B.V.", cases[3].reference)
+
+
+def test_what_surrounds_a_dossier_is_known_at_once(db: Session, staff: Actor, cases: list[Submission]) -> None:
+    entries.prepared(db, cases[0].call)
+    around = [surroundings.of(db, case) for case in cases]
+    assert [(one.versions, one.withdrawals, one.flags) for one in around] == [
+        (1, False, True),
+        (1, False, True),
+        (1, False, False),
+        (1, False, True),
+        (1, True, True),
+    ]
+    assert not any(any((one.clarifications, one.deliveries, one.letters, one.interests)) for one in around)
 
 
 def test_two_kilometres_are_near_and_three_are_not() -> None:

@@ -66,6 +66,17 @@ def test_a_search_shows_where_the_words_stand_where_the_gate_was_passed(
     assert (cases[0].reference in page, cases[1].reference in page) == (True, True)
 
 
+def test_a_dossier_is_asked_no_more_than_there_is(
+    client: TestClient, db: Session, token: str, cases: list[Submission]
+) -> None:
+    case = cases[0]
+    client.get(f"/review/{case.reference}")  # what never changes is read once a process
+    with make.counted(db) as plain:
+        assert client.get(f"/review/{case.reference}").status_code == 200
+    # who asks, the dossier, its line on record, what surrounds it, what became of it; and the test's own savepoint
+    assert plain.number == 5 + 2
+
+
 def test_what_is_taken_away_is_what_is_shown_and_on_record(
     client: TestClient, db: Session, token: str, cases: list[Submission]
 ) -> None:
