@@ -6,7 +6,7 @@ A statement of conflict stays as long as the content of the dossier that it clos
 from alembic import op
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
