@@ -192,9 +192,10 @@ async def _refused(request: Request, failure: Exception) -> Response:
 
 
 def _show(request: Request, refusal: Refused) -> Response:
+    noted = ledger.note(request, refusal)
     if request.headers.get("accept") == "application/json":  # a page of ours asks by script, and keeps what was typed
         return problem(refusal)
-    return pages.refused(request, refusal, **ledger.note(request, refusal))
+    return pages.refused(request, refusal, **noted)
 
 
 async def _database_refused(request: Request, failure: Exception) -> Response:
