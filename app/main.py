@@ -200,12 +200,11 @@ async def _refused(request: Request, failure: Exception) -> Response:
 
 
 def _show(request: Request, refusal: Refused) -> Response:
-    is_script = (
-        request.headers.get("accept") == "application/json"
-    )  # a page of ours asks by script, and keeps what was typed
-    if is_script or request.scope["path"].startswith(API):
+    noted = ledger.note(request, refusal)
+    # a page of ours asks by script, and keeps what was typed
+    if request.headers.get("accept") == "application/json" or request.scope["path"].startswith(API):
         return problem(refusal)
-    return pages.refused(request, refusal, **ledger.note(request, refusal))
+    return pages.refused(request, refusal, **noted)
 
 
 async def _database_refused(request: Request, failure: Exception) -> Response:

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from app.domain import accounts, attachments, drafts
 from app.domain.access import Actor
 from app.infra.signing import Signer
-from app.models import Draft, Event, SignIn, Submission
+from app.models import Attempt, Draft, Event, SignIn, Submission
 from tests import make
 
 SignIns = Callable[..., str]
@@ -70,6 +70,9 @@ def test_a_script_is_refused_in_words_that_it_can_read(
     make.close(db, case[0].call)
     late = client.post(here, data={"csrf_token": token, "revision": "1", "title": "x"}, headers=JSON)
     assert (late.status_code, late.json()["code"]) == (409, "call_closed")
+    pressed = client.post(f"/apply/{case[0].reference}/receipts", data={"csrf_token": token, "key": "k"}, headers=JSON)
+    assert (pressed.status_code, pressed.json()["code"]) == (409, "call_closed")
+    assert db.scalars(select(Attempt.code)).all() == ["call_closed"]  # on record however it was asked
 
 
 def colleague(db: Session, case: Submission, owner: Actor) -> Actor:
