@@ -11,9 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.domain import audit
+from app.domain.barriers import FileInfected
 from app.domain.bearers import KeyUnknown
 from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unauthenticated, refusal_of
 from app.infra import times
+from app.infra.files import Infected
 from app.infra.i18n import N_
 
 log = logging.getLogger(__name__)
@@ -107,10 +109,15 @@ class Broken(Refused):
 def install(api: FastAPI) -> None:
     """Give the API its handlers: every failure leaves as a problem document."""
     api.add_exception_handler(Refused, _refused)
+    api.add_exception_handler(Infected, _infected)
     api.add_exception_handler(DBAPIError, _database)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(RequestValidationError, _unreadable)
     api.add_exception_handler(Exception, _broken)
+
+
+async def _infected(_: Request, failure: Exception) -> Response:
+    return problem(FileInfected())
 
 
 def problem(refusal: Refused, headers: dict[str, str] | None = None) -> Response:

@@ -86,12 +86,18 @@ def letter_files(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]
             yield f"{folder}/{file['sha256'][:8]}__{file['name']}", file
 
 
+WITHHELD = "A virus was found in this file, so it is given to nobody. Ask RVO.\n"
+
+
 def write_zip(db: Session, files: FileStore, actor: Actor, call: Call, out: Any) -> None:
     """Every submission and every file, with a manifest of names and digests."""
     manifest: list[dict[str, Any]] = []
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
         for submission, version, document in rows(db, actor, call):
             for name, file in (*file_names(submission, version), *letter_files(document)):
+                if files.is_shut_away(file["sha256"]):
+                    package.writestr(f"{name}.withheld.txt", WITHHELD)
+                    continue
                 with files.open(file["sha256"]) as source, package.open(name, "w", force_zip64=True) as target:
                     shutil.copyfileobj(source, target)
                 manifest.append({"name": name, "sha256": file["sha256"], "size": file["size"]})
