@@ -187,7 +187,7 @@ def _copied(source: FileStore, target: FileStore) -> dict[str, Any]:
     """Copy every file, checking its digest on the way; how many, and a digest over their names."""
     names = sorted(source.names())
     for name in names:
-        with source.open(name) as stream, target.staged(stream, 1 << 40) as staged:
+        with source.evidence(name).open("rb") as stream, target.staged(stream, 1 << 40) as staged:
             if staged.sha256 != name:
                 raise BackupFailed(f"File {name} is not what it was: its bytes have another digest.")
             target.keep(staged)

@@ -1,4 +1,4 @@
-"""Slow work that must hold nobody up: asking other registers about identifiers, deleting the files of what was
+"""Slow work that must hold nobody up: having files scanned, asking other registers, deleting the files of what was
 destroyed, looking who must be reminded.
 
 A thread of its own, as the background work seals calls and must be on time for that.
@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import calls, lookups, reminders, sweeping
+from app.domain import calls, lookups, reminders, scans, sweeping
 from app.domain.errors import Throttled
+from app.infra.scanner import ScannerAway
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 20  # files in one round
 PAUSE = 2.0  # seconds between two look-ups of one process
 REST = timedelta(minutes=10)  # until the next look when there was nothing to do
 
@@ -27,6 +29,7 @@ class Clerk:
         self.portal = portal
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, name="clerk", daemon=True)
+        self.is_first = True
         self.rests_until = datetime.min.replace(tzinfo=UTC)
 
     def start(self) -> None:
@@ -43,6 +46,7 @@ class Clerk:
             try:
                 sweeping.sweep(self.portal.sessions, self.portal.files)
                 self._remind()
+                self.look_at_files()
                 if self.portal.settings.lookups and self.portal.now() >= self.rests_until:
                     self._look_up()
             except SQLAlchemyError as failure:
@@ -55,6 +59,27 @@ class Clerk:
         while looked and not self.stopping.is_set():
             with self.portal.sessions.begin() as db:
                 looked = reminders.remind(db, self.portal.settings.base_url)
+
+    def look_at_files(self) -> None:
+        """Have the scanner look at files that wait; where it is away they wait on."""
+        portal = self.portal
+        if portal.scanner is None:
+            return
+        with portal.sessions.begin() as db:
+            if self.is_first:
+                scans.shut_away_again(db, portal.files)
+            listed = scans.waiting(db, AT_ONCE)
+        self.is_first = False
+        for sha256 in listed:
+            try:
+                finding = portal.scanner.scan(portal.files.evidence(sha256))
+            except (ScannerAway, FileNotFoundError) as failure:
+                log.warning("file %s was not scanned: %s", sha256, failure)
+                with portal.sessions.begin() as db:
+                    scans.put_off(db, sha256)
+                return
+            with portal.sessions.begin() as db:
+                scans.record(db, portal.files, sha256, finding)
 
     def _look_up(self) -> None:
         try:

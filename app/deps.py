@@ -22,6 +22,7 @@ from app.infra.files import FileStore
 from app.infra.mailer import Mailer
 from app.infra.oidc import Provider
 from app.infra.registers import Registers
+from app.infra.scanner import Scanner
 from app.infra.signing import Signer
 from app.settings import Settings
 
@@ -44,6 +45,7 @@ class Portal:
     files: FileStore
     mailer: Mailer
     registers: Registers = field(default_factory=Registers)
+    scanner: Scanner | None = None
     providers: dict[str, Provider] = field(default_factory=dict)
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
@@ -68,6 +70,7 @@ class Portal:
             signer=Signer.load_or_create(settings.data / "keys"),
             files=FileStore.from_url(settings.files_url),
             mailer=Mailer.from_url(settings.mail_url),
+            scanner=Scanner(settings.clamd_url) if settings.clamd_url else None,
             providers=oidc.from_file(settings.providers, may_be_plain=settings.demo),
             registers=Registers(settings.vies_url, settings.gleif_url, settings.vies_requester),
         )

@@ -21,9 +21,11 @@ from app.clerk import Clerk
 from app.courier import Courier
 from app.deps import Portal
 from app.domain import audit
+from app.domain.barriers import FileInfected
 from app.domain.errors import Invalid, NotFound, Refused, TooLarge, Unavailable, refusal_of
 from app.doorman import API, SAFE, Doorman
 from app.infra import database
+from app.infra.files import Infected
 from app.infra.i18n import N_
 from app.turnstile import Turnstile
 from app.watch import Watchman
@@ -157,6 +159,7 @@ def create_app(portal: Portal) -> FastAPI:
     if pages.STATIC.exists():
         app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Infected, _infected)
     app.add_exception_handler(DBAPIError, _database_refused)
     app.add_exception_handler(PoolTimeout, _database_refused)
     app.add_exception_handler(HTTPException, _http)
@@ -205,6 +208,10 @@ def _show(request: Request, refusal: Refused) -> Response:
     if request.headers.get("accept") == "application/json" or request.scope["path"].startswith(API):
         return problem(refusal)
     return pages.refused(request, refusal, **noted)
+
+
+async def _infected(request: Request, failure: Exception) -> Response:
+    return await _refused(request, FileInfected())
 
 
 async def _database_refused(request: Request, failure: Exception) -> Response:

@@ -79,6 +79,9 @@ class Settings:
     providers: Path | None = knob(
         "PROVIDERS", "none: e-mail links only", "YAML file of OpenID Connect providers, see `docs/sign-in.md`."
     )
+    clamd_url: str | None = knob(
+        "CLAMD_URL", "none: files are not scanned", "Virus scanner clamd: tcp://host:3310 or unix:///path."
+    )
     lookups: bool = knob("LOOKUPS", "off", "Also look up, unasked and slowly, the identifiers of sealed calls.")
 
     @classmethod
@@ -116,6 +119,7 @@ class Settings:
             vies_requester=env.get("VIES_REQUESTER") or None,
             gleif_url=knobs.service(env, "GLEIF_URL", is_demo),
             providers=Path(env["PROVIDERS"]) if env.get("PROVIDERS") else None,
+            clamd_url=_clamd_url(env),
             lookups=knobs.switch(env, "LOOKUPS"),
         )
 
@@ -235,6 +239,14 @@ def _proxies(env: Mapping[str, str], demo: bool) -> tuple[str, ...]:
     if not demo and any(ipaddress.ip_network(value, strict=False).prefixlen == 0 for value in listed):
         raise SettingsRefused("TRUSTED_PROXIES believes everybody: name the addresses of your own proxies.")
     return listed
+
+
+def _clamd_url(env: Mapping[str, str]) -> str | None:
+    value = env.get("CLAMD_URL") or None
+    parts = urlsplit(value or "")
+    if value and not ((parts.scheme == "tcp" and parts.hostname) or (parts.scheme == "unix" and parts.path)):
+        raise SettingsRefused(f"CLAMD_URL is '{value}': write tcp://host:3310 or unix:///run/clamav/clamd.ctl.")
+    return value
 
 
 def _token(env: Mapping[str, str], demo: bool) -> str | None:

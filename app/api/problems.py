@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.domain import audit
+from app.domain.barriers import FileInfected
 from app.domain.bearers import KeyUnknown
 from app.domain.errors import (
     CallNotClosed,
@@ -25,6 +26,7 @@ from app.domain.errors import (
     refusal_of,
 )
 from app.infra import database, times
+from app.infra.files import Infected
 from app.infra.i18n import N_
 
 log = logging.getLogger(__name__)
@@ -125,11 +127,16 @@ class Broken(Refused):
 def install(api: FastAPI) -> None:
     """Give the API its handlers: every failure leaves as a problem document."""
     api.add_exception_handler(Refused, _refused)
+    api.add_exception_handler(Infected, _infected)
     api.add_exception_handler(DBAPIError, _database)
     api.add_exception_handler(PoolTimeout, _database)
     api.add_exception_handler(HTTPException, _http)
     api.add_exception_handler(RequestValidationError, _unreadable)
     api.add_exception_handler(Exception, _broken)
+
+
+async def _infected(_: Request, failure: Exception) -> Response:
+    return problem(FileInfected())
 
 
 def problem(refusal: Refused, headers: dict[str, str] | None = None) -> Response:

@@ -8,17 +8,19 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session
 
-from app.domain import audit
+from app.domain import audit, scans
 from app.domain.access import Actor
 from app.domain.errors import FileRefused, Forbidden, NotFound, TooLarge, TooManyFiles
 from app.infra import documents
 from app.infra.files import FileStore, FileTooLarge
+from app.infra.i18n import N_, Message
 from app.models import Attachment, Submission
 
 MAX_FILE = 25 * 1024 * 1024
 MAX_FILES = 20
 MAX_TOTAL = 200 * 1024 * 1024
 NAME_LENGTH = 200
+VIRUS = N_("%(name)s was not added: a virus was found in it. Have your computer looked at, and add a clean file.")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,11 @@ def take_in(db: Session, files: FileStore, name: str, stream: BinaryIO) -> Taken
     try:
         with files.staged(stream, MAX_FILE) as staged:
             media_type = documents.inspect(staged.path, clean)
+            if files.is_shut_away(staged.sha256):
+                raise FileRefused(Message(VIRUS, {"name": clean}), file=clean)
             hold(db, staged.sha256)
             files.keep(staged)
+            scans.await_one(db, staged.sha256)
     except FileTooLarge as failure:
         raise TooLarge from failure
     except documents.Unacceptable as reason:

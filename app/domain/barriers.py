@@ -31,6 +31,17 @@ class TooSlow(Refused):
     msgid = N_("What you sent did not arrive in time. Nothing was changed. Try again over a better connection.")
 
 
+class FileWaits(Refused):
+    code = "file_waits"
+    msgid = N_("The virus scanner has yet to look at this file. Try again in a moment.")
+
+
+class FileInfected(Refused):
+    status = 403
+    code = "file_infected"
+    msgid = N_("A virus was found in this file, so it is given to nobody.")
+
+
 class ReplyInvalid(Refused):
     status = 422
     code = "reply_invalid"
@@ -75,6 +86,11 @@ class NumberVerified(Refused):
     msgid = N_("This registration number was vouched for, so it cannot be changed. Nothing was changed.")
 
 
-SQLSTATES: dict[str, type[Refused]] = {"P0C75": FactorSpent, "P0C76": AppointmentSettled, "P0C77": NumberVerified}
+SQLSTATES: dict[str, type[Refused]] = {
+    "P0C75": FactorSpent,
+    "P0C76": AppointmentSettled,
+    "P0C77": NumberVerified,
+    "P0C78": FileInfected,
+}
 BY_ONE_PERSON = ("appointment_needs_two_people",)
 PENDING = ("one_appointment_at_a_time",)

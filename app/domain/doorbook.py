@@ -1,8 +1,9 @@
-"""The words of the door: signing in, second factors, and roles of staff."""
+"""The words of the door: signing in, second factors, roles of staff, and files that a scanner looks at."""
 
 from app.infra.i18n import N_
 
 EVENTS = {
+    "file.infected": N_("found a virus in a file"),
     "factor.added": N_("took a second factor into use"),
     "factor.codes_renewed": N_("made new recovery codes"),
     "factor.ended": N_("ended a second factor"),
@@ -29,6 +30,8 @@ REFUSALS = {
     "factor_needed": N_("the second factor was to be given again"),
     "factor_spent": N_("the code was used before"),
     "last_factor": N_("a second factor has to remain"),
+    "file_waits": N_("a file had not been looked at yet"),
+    "file_infected": N_("a virus was found in a file"),
     "too_slow": N_("did not arrive in time"),
     "reply_invalid": N_("the sign-in was too old or used"),
     "provider_away": N_("the way to sign in could not be reached"),
@@ -44,4 +47,10 @@ PURPOSES = {
 }
 FACTORS = {"app": N_("authenticator app"), "passkey": N_("passkey")}
 ASSURANCES = {"e-mail link": N_("e-mail link")}
-WORDS = {"factor": FACTORS, "assurance": ASSURANCES}
+SCANS = {
+    "not_scanned": N_("not scanned: no scanner is connected"),
+    "pending": N_("waits to be scanned"),
+    "clean": N_("scanned, nothing found"),
+    "infected": N_("infected"),
+}
+WORDS = {"scan": SCANS, "factor": FACTORS, "assurance": ASSURANCES}

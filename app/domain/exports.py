@@ -16,6 +16,7 @@ from app.models import Call
 FORMATS = ("json", "ndjson", "csv", "xlsx", "zip")
 FILES = "eoi-files/1"
 MANIFEST = "manifest.json"
+WITHHELD = b"A virus was found in this file, so it is given to nobody. Ask RVO.\n"
 SINCE = ("flags", "is_released", "progress", "readers", "tags")  # columns of the desk, not of what was received
 ORDER = register.Query(sort="reference", descending=False)
 
@@ -26,17 +27,22 @@ def as_zip(db: Session, files: FileStore, actor: Actor, call: Call) -> Iterator[
     def entries() -> Iterator[tuple[str, Iterable[bytes]]]:
         yield "submissions.ndjson", streams.ndjson(db, actor, call)
         for name, file in streams.files(db, actor, call):
-            yield name, zips.content(files, file["sha256"])
-        yield MANIFEST, _manifest(db, actor, call)
+            if files.is_shut_away(file["sha256"]):
+                yield f"{name}.withheld.txt", (WITHHELD,)
+            else:
+                yield name, zips.content(files, file["sha256"])
+        yield MANIFEST, _manifest(db, files, actor, call)
 
     yield from zips.stream(entries())
 
 
-def _manifest(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
+def _manifest(db: Session, files: FileStore, actor: Actor, call: Call) -> Iterator[bytes]:
     """A line a file, read anew: nothing is kept in the meantime, however many there are."""
     yield orjson.dumps({"format": FILES, "call": call.code})[:-1] + b',"files":['
     count, size = 0, 0
     for name, file in streams.files(db, actor, call):
+        if files.is_shut_away(file["sha256"]):
+            continue
         line = {"name": name, "sha256": file["sha256"], "size": file["size"], "media_type": file["media_type"]}
         yield (b",\n" if count else b"\n") + orjson.dumps(line)
         count, size = count + 1, size + file["size"]

@@ -106,6 +106,7 @@ DETAILS = {
     "due_at": N_("to be answered by"),
     "due_from": N_("before it was"),
     "files": N_("files"),
+    "finding": N_("what was found"),
     "number": N_("number"),
     "topic": N_("about"),
     "digest": N_("SHA-256 of the definition"),

@@ -17,6 +17,10 @@ class FileTooLarge(Exception):
     """The stream went on beyond the limit; nothing of it was kept."""
 
 
+class Infected(Exception):
+    """A virus was found in the file: its bytes are kept as evidence, and given to nobody."""
+
+
 @dataclass(frozen=True)
 class Staged:
     """A file that has arrived whole but is not kept yet."""
@@ -31,7 +35,8 @@ class FileStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "new").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("new", "infected"):
+            (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @classmethod
     def from_url(cls, url: str) -> "FileStore":
@@ -80,12 +85,26 @@ class FileStore:
         return True
 
     def open(self, sha256: str) -> BinaryIO:
-        """The bytes of a kept file; FileNotFoundError when there is none."""
-        return self._place(sha256).open("rb")
+        """The bytes of a kept file; FileNotFoundError when there is none, Infected when it was shut away."""
+        return self.path(sha256).open("rb")
 
     def path(self, sha256: str) -> Path:
-        """Where a kept file lies, for responses that stream it with ranges."""
+        """Where a kept file lies, for responses that stream it with ranges; Infected when it was shut away."""
+        if self.is_shut_away(sha256):
+            raise Infected(sha256)
         return self._place(sha256)
+
+    def evidence(self, sha256: str) -> Path:
+        """Where a kept file lies, shut away or not: for the scanner and for backups, never for an answer."""
+        return self._place(sha256)
+
+    def shut_away(self, sha256: str) -> None:
+        """From now on the file is given to nobody. Its bytes stay, as evidence."""
+        (self.folder / "infected" / self._place(sha256).name).touch(mode=0o600)
+
+    def is_shut_away(self, sha256: str) -> bool:
+        """Whether a virus was found in the file."""
+        return (self.folder / "infected" / self._place(sha256).name).exists()
 
     def names(self) -> Iterator[str]:
         """The digests of all kept files."""

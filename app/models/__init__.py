@@ -44,7 +44,7 @@ from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, R
 from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.retention import Certificate, Destruction, Lookup
 from app.models.reviews import Conclusion, Conflict, Release
-from app.models.submissions import Attachment, Draft, Judgement, Receipt, Submission, Version, Withdrawal
+from app.models.submissions import Attachment, Draft, FileScan, Judgement, Receipt, Submission, Version, Withdrawal
 from app.models.support import Budget, InterestLink, LetterVersion, SupportLetter
 
 __all__ = [
@@ -82,6 +82,7 @@ __all__ = [
     "Factor",
     "Feed",
     "FeedEntry",
+    "FileScan",
     "HandIn",
     "Head",
     "Hearing",

@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.accounts import Organisation, Person
@@ -182,5 +182,26 @@ class Withdrawal(Base):
             "submission_id",
             unique=True,
             postgresql_where=text("restored_at is null"),
+        ),
+    )
+
+
+class FileScan(Base):
+    """What the virus scanner said of a file; `digest` is its SHA-256, under another name as it keeps no file from going."""
+
+    __tablename__ = "file_scan"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(server_default="pending")
+    finding: Mapped[str] = mapped_column(server_default="")
+    arrived_at: Mapped[CreatedAt]
+    tried_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("state in ('pending', 'clean', 'infected')", name="file_scan_state_is_known"),
+        Index(
+            "ix_file_scan_waiting",
+            func.coalesce(text("tried_at"), text("arrived_at")),
+            postgresql_where=text("state = 'pending'"),
         ),
     )

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from sqlalchemy.orm import Session
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.deps import Db, PortalDep
-from app.domain import bundles, dossiers
+from app.deps import Db, Portal, PortalDep
+from app.domain import bundles, dossiers, scans
 from app.domain.bundles import Bundle
-from app.infra.files import FileStore
 from app.web import pages
 from app.web.guards import Reviewer
 
@@ -42,10 +42,15 @@ def several(actor: Reviewer, db: Db, portal: PortalDep, ref: Refs = None) -> Res
     for submission, version in opened:
         made.append(bundles.of_dossier(db, submission, version))
         bundles.record(db, actor, submission, made[-1])
-    return _zip(portal.files, bundles.together(made), "files.zip")
+    return _zip(db, portal, bundles.together(made), "files.zip")
 
 
-def _zip(files: FileStore, bundle: Bundle, name: str) -> Response:
+def _zip(db: Session, portal: Portal, bundle: Bundle, name: str) -> Response:
+    files, digests = portal.files, [line["sha256"] for line in bundle.files]
+    scans.require_looked_at(db, digests, portal.scanner is not None)
+    for sha256 in digests:
+        files.path(sha256)  # refuses one that is infected while there is no answer yet
+
     def chunks() -> Iterator[bytes]:
         yield from bundles.stream(files, bundle)
 
@@ -64,15 +69,20 @@ def one(
     submission, shown = dossiers.load(db, actor, ref, version)
     bundle = bundles.of_dossier(db, submission, shown)
     bundles.record(db, actor, submission, bundle)
-    return _zip(portal.files, bundle, f"{submission.reference}-v{shown.number}-files.zip")
+    return _zip(db, portal, bundle, f"{submission.reference}-v{shown.number}-files.zip")
 
 
 @router.get("/{ref}/attachments/{sha256}/view")
-def view(request: Request, ref: str, sha256: str, actor: Reviewer, db: Db) -> Response:
+def view(request: Request, ref: str, sha256: str, actor: Reviewer, db: Db, portal: PortalDep) -> Response:
     """A file in a frame that can run nothing, with its digest beside it."""
     submission, file = dossiers.file_of(db, actor, ref, sha256)
     page = pages.render(
-        request, "review/file.html", submission=submission, file=file, is_shown=file["media_type"] in SHOWN
+        request,
+        "review/file.html",
+        submission=submission,
+        file=file,
+        scan=scans.state(db, sha256, portal.scanner is not None),
+        is_shown=file["media_type"] in SHOWN,
     )
     page.headers["Content-Security-Policy"] = pages.FRAMING
     return page
@@ -82,6 +92,7 @@ def view(request: Request, ref: str, sha256: str, actor: Reviewer, db: Db) -> Re
 def attachment(ref: str, sha256: str, actor: Reviewer, db: Db, portal: PortalDep, inline: str = "") -> FileResponse:
     """A file of this dossier, to keep; or inline, for the frame of the page that shows it and no other place."""
     _, file = dossiers.file_of(db, actor, ref, sha256)
+    scans.require_looked_at(db, [sha256], portal.scanner is not None)
     is_framed = inline == "yes" and file["media_type"] in SHOWN
     headers = pages.sandbox(file["name"], is_framed) | pages.digest(sha256) | (pages.FRAMED if is_framed else {})
     return FileResponse(portal.files.path(sha256), media_type=file["media_type"], headers=headers)
