@@ -96,13 +96,13 @@ def leaves(request: Request, code: Code, actor: Reader, db: Db) -> Response:
     """
     call = call_of(db, actor, code)
     dossiers.require_closed(db, call)
-    tag = f'"{feed.position(db, call)}"'
+    tag = f'W/"{feed.position(db, call)}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in request.headers.get("if-none-match", ""):
+    if tag.removeprefix("W/") in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     made = completeness.document(db, call)
     audit.record_call(db, actor, "leaves.read", call.id, rows=len(made["released"]))
-    return JSONResponse(made, headers=headers | {"ETag": f'"{made["cursor"]}"'})
+    return JSONResponse(made, headers=headers | {"ETag": f'W/"{made["cursor"]}"'})
 
 
 @router.post(
