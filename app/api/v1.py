@@ -11,7 +11,20 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, description, exported, feed, manners, oauth, packed, problems, schemas, sealed, versioned
+from app.api import (
+    codes,
+    described,
+    description,
+    exported,
+    feed,
+    manners,
+    oauth,
+    packed,
+    problems,
+    schemas,
+    sealed,
+    versioned,
+)
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
@@ -55,6 +68,7 @@ def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
             "submissions": f"{here}/submissions",
             "export": f"{here}/export.ndjson",
             "feed": f"{here}/feed",
+            "codes": f"{here}/codes",
         },
     }
 
@@ -173,7 +187,7 @@ def show_version(
 def _submission(request: Request, ref: str, number: int | None, actor: Actor, db: Db) -> Response:
     submission, version = dossiers.load(db, actor, ref, number)
     last = dossiers.last_number(db, submission)
-    tag = f'"{version.payload_sha256}-{version.number}-{last}"'
+    tag = f'W/"{version.payload_sha256}-{version.number}-{last}"'
     headers = {"ETag": tag, "Cache-Control": manners.KEPT}
     if manners.is_known(request.headers, tag):
         return Response(status_code=304, headers=headers)
@@ -252,6 +266,7 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(router)
+    api.include_router(codes.router)
     api.include_router(exported.router)
     api.include_router(feed.router)
     api.include_router(oauth.router)
