@@ -114,7 +114,8 @@ def fill(page: Page, path: str, value: Any) -> None:
     if isinstance(value, list) and value and isinstance(value[0], dict):
         for number, item in enumerate(value):
             if not page.locator(f"[id='{path}-{number}']").count():
-                page.locator(f"button[value='add:{path}']").click()
+                with page.expect_navigation():  # what was typed is saved first
+                    page.locator(f"button[value='add:{path}']").click()
             for name, inner in item.items():
                 fill(page, f"{path}-{number}-{name}", inner)
     elif isinstance(value, list):
@@ -150,7 +151,8 @@ def answer_all(page: Page, kind: str, email: str, documents: dict[str, list[str]
                 )
         if look_at:
             look(page, f"step-{step}")
-        page.get_by_role("button", name="Save and continue").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Save and continue").click()
         expect(page.locator(".govuk-error-summary")).to_have_count(
             0 if "/check" not in page.url else page.locator(".govuk-error-summary").count()
         )
@@ -201,12 +203,14 @@ def test_a_company_files_changes_withdraws_and_restores(browser: Browser, served
 
     page.goto(f"{tasks}/finance")
     page.locator("[id='storage_pb'], [id='opex_years']").first.fill("4")
-    page.get_by_role("button", name="Save and continue").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save and continue").click()
     page.goto(f"{tasks}/check")
     expect(page.get_by_text("at least 5 years").first).to_be_visible()
     page.goto(f"{tasks}/finance")
     page.locator("[id='opex_years']").fill("11")
-    page.get_by_role("button", name="Save and continue").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save and continue").click()
     page.goto(tasks)
     expect(page.get_by_text("Version 1 stands")).to_be_visible()
     page.get_by_text("1 answer differs from version 1").click()
@@ -256,7 +260,8 @@ def test_at_the_cutoff_everything_becomes_read_only_and_typed_text_is_kept(brows
     page.goto(f"{tasks}/summary")
     page.locator("[id='summary']").fill("Typed at the last moment.")
     served.close("closing")
-    page.get_by_role("button", name="Save and continue").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_role("heading", name="The call has closed")).to_be_visible()
     expect(page.locator("dd", has_text="Typed at the last moment.")).to_be_visible()
     look(page, "refused")
