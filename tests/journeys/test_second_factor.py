@@ -91,6 +91,7 @@ def test_a_passkey_is_made_and_given_at_the_next_sign_in(browser: Browser, serve
     look(page, "factors")
     page.get_by_role("button", name="Add a second factor").click()
     expect(page.locator("#passkey")).to_be_visible()
+    expect(page.locator("[data-problem]")).to_be_hidden()
     look(page, "factor-new-passkey")
     page.locator("#passkey-name").fill("My laptop")
     page.locator("#passkey").click()
@@ -119,6 +120,7 @@ def test_a_passkey_of_another_device_is_not_taken(browser: Browser, served: Serv
     page = new_page(browser, served)
     authenticator(page)
     follow_link(page, "coordinator@demo.example")
+    expect(page.locator("[data-problem]")).to_be_hidden()
     page.locator("#passkey").click()
     expect(page.locator("[data-problem]")).to_be_visible()
     assert "/account/factors/ask" in page.url
