@@ -29,6 +29,7 @@ bench: $(STAMPS)/test $(STAMPS)/assets $(STAMPS)/locales ## the load drivers of 
 	$(BIN)/python -m bench.rush
 	$(BIN)/python -m bench.register
 	$(BIN)/python -m bench.feed --submissions 500 --kills 5
+	$(BIN)/python -m bench.streams
 
 assets: $(STAMPS)/assets ## build the front end
 

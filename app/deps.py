@@ -32,7 +32,8 @@ class Portal:
     """What one server process holds open. `clock_offset` is the database's clock minus this host's.
 
     `watch` and `presses` hold what the process saw and could not write down while the database was away; `meter` what
-    keys asked for within the last second. `waiting` is how many presses on submit wait at the turnstile.
+    keys asked for within the last second. `waiting` is how many presses on submit wait at the turnstile. Sessions of
+    `snapshots` see the database as it is at their first statement, for reads of many statements that must agree.
     """
 
     settings: Settings
@@ -48,9 +49,11 @@ class Portal:
     meter: Meter = field(default_factory=Meter)
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
     bell: Bell = field(init=False)
+    snapshots: sessionmaker[Session] = field(init=False)
 
     def __post_init__(self) -> None:
         self.bell = Bell(self.engine.url)
+        self.snapshots = database.sessions(self.engine.execution_options(isolation_level="REPEATABLE READ"))
 
     @classmethod
     def opened(cls, settings: Settings, url: str) -> "Portal":

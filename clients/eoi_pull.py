@@ -41,8 +41,8 @@ def canonical(value: Any) -> bytes:
 def content_digest(document: dict[str, Any]) -> str:
     """The digest on the receipt, computed anew from the submission: another answer gives another digest."""
     content = {name: document[name] for name in ("call", "definition", "reference", "kind", "language", "organisation")}
-    sections = [s for heading in ("envelope", "technical", "impact", "financial") for s in document[heading].values()]
-    answers = {name: value for section in sections for name, value in section["answers"].items()}
+    headings = (document[name] for name in ("envelope", "technical", "impact", "financial", "other"))
+    answers = {name: given for heading in headings for s in heading.values() for name, given in s["answers"].items()}
     files = [{n: f[n] for n in ("id", "question", "name", "media_type", "size", "sha256")} for f in document["files"]]
     warnings = [{name: w[name] for name in ("code", "path", "reason")} for w in document["warnings"]]
     content |= {"format": "eoi-submission/1", "answers": answers, "files": files, "warnings": warnings}

@@ -92,7 +92,9 @@ def portal(db: Session, settings: Settings, signer: Signer, files: FileStore, tm
     bind = db.get_bind()
     mailer = Mailer.from_url(f"folder://{tmp_path / 'mail'}")
     sessions = sessionmaker(bind, expire_on_commit=False, join_transaction_mode="create_savepoint")
-    return Portal(replace(settings), bind.engine, sessions, signer, files, mailer)
+    made = Portal(replace(settings), bind.engine, sessions, signer, files, mailer)
+    made.snapshots = sessions
+    return made
 
 
 @pytest.fixture

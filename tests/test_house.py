@@ -1,6 +1,7 @@
 """The house rules that a machine can check."""
 
 import ast
+import hashlib
 import json
 import re
 import subprocess
@@ -18,7 +19,7 @@ from sqlalchemy import create_engine, inspect, text
 from typer.main import get_command
 
 from app import settings as settings_room
-from app.api import credentials
+from app.api import credentials, versioned
 from app.cli import app as command_line
 from app.deps import Portal
 from app.domain import errors
@@ -212,3 +213,11 @@ def test_every_sentence_stands_in_both_languages(language: str, tmp_path: Path) 
     known = {singular(m) for m in catalogue}
     assert len(wanted) > 400
     assert sorted(w for w in wanted if w not in known) == []
+
+
+def test_a_changed_description_of_the_api_has_a_line_among_the_changes() -> None:
+    digest = hashlib.sha256((ROOT / "tests" / "openapi.json").read_bytes()).hexdigest()[:12]
+    lines = re.findall(
+        r"^\| ([0-9.]+) \|.*\| `([0-9a-f]{12})` \|", (ROOT / "docs" / "api-changes.md").read_text(), re.M
+    )
+    assert (versioned.VERSION, digest) == lines[0], "add a line to docs/api-changes.md, with the digest on the left"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, exports
+from app.domain import calls, streams
 from app.domain.access import SYSTEM
 from tests import example, handed
 from tests.handed import SignIn
@@ -45,7 +45,7 @@ def test_it_checks_everything_on_a_machine_that_has_only_the_wheel(
     for name, content in vars(files).items():
         (bare / name).write_bytes(content)
     call = calls.by_code(db, json.loads(files.seal)["statement"]["call"])
-    (bare / "export").write_bytes(b"".join(exports.ndjson(db, SYSTEM, call)))
+    (bare / "export").write_bytes(b"".join(streams.ndjson(db, SYSTEM, call)))
     keys, seal = ["--keys", str(bare / "jwks")], ["--seal", str(bare / "seal")]
     done = run(bare, *(str(bare / name) for name in files.valid()), str(bare / "export"), *keys)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.api import described, oauth, problems
+from app.api import described, oauth, problems, versioned
 from app.domain.bearers import KeyUnknown
 from app.domain.deliveries import DigestMismatch
 from app.domain.errors import CallNotClosed, Invalid, NotFound, Refused, Throttled, TooLarge, Unavailable
@@ -19,9 +19,7 @@ WORDS = """What was submitted to the portal, for EuroHPC. Content is released wh
 
 Each address answers `HEAD` and `OPTIONS`, and any other method that it lacks with 405 and `Allow`. What is read comes with an `ETag`: \
 sent back in `If-None-Match` it spares the answer (304). `RateLimit` tells what is left of a minute to whoever is counted. Give a \
-request a number of your own in `X-Request-Id` (8 to 64 of `A-Z a-z 0-9 . _ ~ -`) and it stands in our log; the answer repeats it. \
-Version 1 only ever gains members, routes and codes: ignore what you do not know. Whatever should go is announced a year before by \
-`Deprecation` (RFC 9745) and `Sunset` (RFC 8594) on each answer of its own; today nothing is."""
+request a number of your own in `X-Request-Id` (8 to 64 of `A-Z a-z 0-9 . _ ~ -`) and it stands in our log; the answer repeats it."""
 HEADERS = {
     "X-Request-Id": "The number of the request: yours, or one of ours. Quote it when you ask RVO for help.",
     "ETag": "Names what was read, for `If-None-Match`.",
@@ -63,7 +61,10 @@ def examples() -> dict[str, Any]:
 
 def describe(api: FastAPI) -> dict[str, Any]:
     """The whole description."""
-    made = get_openapi(title=api.title, version=api.version, description=WORDS, routes=api.routes)
+    made = get_openapi(
+        title=api.title, version=api.version, description=f"{WORDS}\n\n{versioned.SUPPORT}", routes=api.routes
+    )
+    made["info"]["x-supported-until"] = versioned.SUPPORTED_UNTIL
     made["servers"] = [{"url": "/api/v1"}]
     oauth.describe(made)
     made["components"]["headers"] = {

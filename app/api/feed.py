@@ -97,13 +97,13 @@ def leaves(request: Request, code: Code, actor: Reader, db: Db) -> Response:
     """
     call = call_of(db, actor, code)
     dossiers.require_closed(db, call)
-    tag = f'"{feed.position(db, call)}"'
+    tag = f'W/"{feed.position(db, call)}"'
     headers = {"ETag": tag, "Cache-Control": manners.KEPT}
     if manners.is_known(request.headers, tag):
         return Response(status_code=304, headers=headers)
     made = completeness.document(db, call)
     audit.record_call(db, actor, "leaves.read", call.id, rows=len(made["released"]))
-    return JSONResponse(made, headers=headers | {"ETag": f'"{made["cursor"]}"'})
+    return JSONResponse(made, headers=headers | {"ETag": f'W/"{made["cursor"]}"'})
 
 
 @router.post(

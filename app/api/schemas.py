@@ -222,6 +222,10 @@ class Submission(Strict):
     )
     impact: Sections = Field(description="Heading (b): ecosystem, talent, Union added value.")
     financial: Sections = Field(description="Heading (c): investment commitment and business model.")
+    other: Sections = Field(
+        description="Sections under headings of the call's own; none in a call with those of the Regulation.",
+        examples=[{}],
+    )
     files: list[File]
     warnings: list[Warning]
     facts: dict[str, Any] = Field(description="What the call computes from the answers, such as totals.")

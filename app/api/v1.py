@@ -1,22 +1,32 @@
-"""The API for EuroHPC, read-only: calls, submissions after the cutoff, files, the whole as a stream, and checking receipts."""
+"""The API for EuroHPC, read-only: calls, submissions after the cutoff, files, and checking receipts."""
 
 import base64
 import os
 import re
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
-from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.api import described, description, feed, manners, oauth, problems, schemas, sealed
+from app.api import (
+    described,
+    description,
+    exported,
+    feed,
+    manners,
+    oauth,
+    packed,
+    problems,
+    schemas,
+    sealed,
+    versioned,
+)
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
 from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, dossiers, exports, oversight, proofs, schema, seals, support
+from app.domain import audit, calls, dossiers, oversight, proofs, schema, seals, support
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.domain.feed import CursorInvalid
@@ -29,12 +39,6 @@ MAX_PAGE = 200
 BYTES: dict[str, Any] = {"content": {media_type: {} for media_type in sorted({sort for sort, _ in SORTS.values()})}}
 RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 router = APIRouter()
-
-
-class AnswersSchema(BaseModel):
-    """A JSON Schema (2020-12): the answers of a submission, by name of question."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
@@ -103,7 +107,7 @@ def show_call(response: Response, code: Code, actor: Reader, db: Db) -> dict[str
 
 @router.get(
     "/calls/{code}/schema.json",
-    response_model=AnswersSchema,
+    response_model=described.JsonSchema,
     tags=["calls"],
     responses=KEYED,
 )
@@ -174,7 +178,7 @@ def show_version(
 def _submission(request: Request, ref: str, number: int | None, actor: Actor, db: Db) -> Response:
     submission, version = dossiers.load(db, actor, ref, number)
     last = dossiers.last_number(db, submission)
-    tag = f'"{version.payload_sha256}-{version.number}-{last}"'
+    tag = f'W/"{version.payload_sha256}-{version.number}-{last}"'
     headers = {"ETag": tag, "Cache-Control": manners.KEPT}
     if manners.is_known(request.headers, tag):
         return Response(status_code=304, headers=headers)
@@ -222,25 +226,6 @@ class Ranged(FileResponse):
         await super().__call__(scope, receive, send)
 
 
-@router.get(
-    "/calls/{code}/export.ndjson",
-    tags=["submissions"],
-    response_class=Response,
-    responses=KEYED | {200: {"content": {"application/x-ndjson": {}}}},
-)
-def export(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
-    """Every submission, a line each, streamed; the last line is the manifest with count and SHA-256 of the lines before."""
-    call = described.call_of(db, actor, code)
-    dossiers.require_closed(db, call)
-    exports.record(db, actor, call, "ndjson")
-
-    def lines() -> Iterator[bytes]:
-        with portal.sessions.begin() as own:
-            yield from exports.ndjson(own, actor, calls.by_code(own, code))
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"Cache-Control": "private, no-store"})
-
-
 @router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED)
 def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """The signed seal of a call with the leaves of its tree, the same as on the public page."""
@@ -264,7 +249,7 @@ def create_api() -> FastAPI:
     """The API as an application of its own, to be mounted at /api/v1."""
     api = FastAPI(
         title="Expression of interest portal",
-        version="1.0.0",
+        version=versioned.VERSION,
         generate_unique_id_function=lambda route: route.name,
         openapi_url=None,
         docs_url=None,
@@ -272,10 +257,13 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(router)
+    api.include_router(exported.router)
     api.include_router(feed.router)
     api.include_router(oauth.router)
     api.add_middleware(manners.Manners, methods=manners.methods_of(api.routes))
     api.add_middleware(Rates)
+    api.add_middleware(versioned.Versioned)
+    api.add_middleware(packed.Packing)
     problems.install(api)
     api.state.titles, api.state.meanings = problems.TITLES, problems.MEANINGS
 

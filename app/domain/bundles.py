@@ -1,24 +1,18 @@
 """Bundles: all files of dossiers as one ZIP, streamed, with a manifest; the same bytes for the same content."""
 
-import io
 import json
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.domain import audit, calls, clarifications, conflicts, dossiers, exports, references, support
+from app.domain import audit, calls, clarifications, conflicts, dossiers, exports, references, streams, support, zips
 from app.domain.access import Actor
 from app.domain.errors import ConflictNotStated, Refused
 from app.infra.files import FileStore
 from app.models import Submission, Version
-
-FORMAT = "eoi-files/1"
-MANIFEST = "manifest.json"
-BEGINNING = (1980, 1, 1, 0, 0, 0)  # the earliest instant that a ZIP can hold: it must not differ from one to the next
-CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -34,13 +28,15 @@ class Bundle:
 
     def manifest(self) -> bytes:
         """What the ZIP holds: names, digests, counts. Nothing in it depends on when it is made."""
-        body = {"format": FORMAT, "count": len(self.files), "size": self.size, "files": self.files}
+        body = {"format": exports.FILES, "count": len(self.files), "size": self.size, "files": self.files}
         return json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def of_dossier(db: Session, submission: Submission, version: Version) -> Bundle:
     """The files of a version, of letters that stand, and those given with answers after closing, in folders of their own."""
-    found = [_line(name, file) for name, file in exports.file_names(submission, version)]
+    found = [
+        _line(name, file) for name, file in streams.file_names(submission.reference, version.number, version.files)
+    ]
     for clarification in clarifications.of_submission(db, submission):
         taken = {line["name"] for line in found}
         for file in clarification.answer.files if clarification.answer else ():
@@ -50,11 +46,9 @@ def of_dossier(db: Session, submission: Submission, version: Version) -> Bundle:
                 name = f"{folder}{file['sha256'][:8]}-{file['name']}"
             taken.add(name)
             found.append(_line(name, file))
-    letters = support.exported(
-        calls.questions(submission.call).support, submission, support.to_consortium(db, submission)
-    )
-    given = exports.letter_files({"reference": submission.reference, "support_letters": letters})
-    found += [_line(name, file) for name, file in given]
+    pledges, given = calls.questions(submission.call).support, support.to_consortium(db, submission)
+    letters = streams.letter_files(submission.reference, support.exported(pledges, submission.reference, given))
+    found += [_line(name, file) for name, file in letters]
     return Bundle(sorted(found, key=lambda line: str(line["name"])))
 
 
@@ -97,40 +91,7 @@ def record(db: Session, actor: Actor, submission: Submission, bundle: Bundle) ->
     audit.record(db, actor, "attachments.taken", submission, files=len(bundle.files))
 
 
-class _Pipe(io.RawIOBase):
-    """Where a ZIP is written to and read from in turn; it cannot go back."""
-
-    def __init__(self) -> None:
-        self.held: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.held.append(bytes(data))
-        return len(data)
-
-    def drained(self) -> bytes:
-        out = b"".join(self.held)
-        self.held.clear()
-        return out
-
-
 def stream(files: FileStore, bundle: Bundle) -> Iterator[bytes]:
-    """The ZIP, a chunk at a time: files as they lie, none packed, so that the bytes depend on nothing but them."""
-    pipe = _Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as package:
-        for line in bundle.files:
-            with files.open(line["sha256"]) as source, package.open(_entry(line["name"]), "w") as target:
-                while chunk := source.read(CHUNK):
-                    target.write(chunk)
-                    yield pipe.drained()
-        package.writestr(_entry(MANIFEST), bundle.manifest())
-    yield pipe.drained()
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, BEGINNING)
-    entry.external_attr = 0o644 << 16
-    entry.create_system = 3
-    return entry
+    """The ZIP, a chunk at a time: the files in order of name, then the manifest."""
+    entries = ((line["name"], zips.content(files, line["sha256"])) for line in bundle.files)
+    yield from zips.stream(chain(entries, [(exports.MANIFEST, [bundle.manifest()])]))

@@ -20,6 +20,7 @@ from app.models import Entry, Version
 T = TypeVar("T")
 FACT = "fact."
 ANSWER = "answer."
+MARK = "mark."
 NUMBERS = frozenset({"integer", "decimal", "percent", "money"})
 WORDS = frozenset({"text", "country", "choice", "kind"})
 NONE, ANY, YES, NO = "-", "*", "yes", "no"  # values of facets: not given, whichever, and what a yes or no comes to

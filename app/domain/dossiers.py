@@ -1,24 +1,18 @@
 """What staff and export clients read: a submission as a document by the headings of Art. 12b(19), each read on record."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, audit, clarifications, conflicts, references, support
+from app.domain import access, audit, clarifications, conflicts, references, shapes, support
 from app.domain.access import Actor
 from app.domain.denials import ContentDestroyed
 from app.domain.errors import CallNotClosed, NotFound
-from app.domain.questionnaire import Questionnaire, Step
-from app.infra import times
+from app.domain.questionnaire import Questionnaire
+from app.domain.shapes import Content
 from app.models import Call, Submission, SupportLetter, Version
-
-FORMAT = "eoi-export/1"
-HEADINGS = ("envelope", "technical", "impact", "financial")
-
-
-BATCH = 100
 
 
 def require_closed(db: Session, call: Call) -> None:
@@ -96,17 +90,6 @@ def all_versions(db: Session, actor: Actor, submission: Submission) -> list[Vers
     )
 
 
-def batches(db: Session, actor: Actor, call: Call, after: str = "") -> Iterator[list[tuple[Submission, Version]]]:
-    """All dossiers of a call that the actor may read, in order of reference, a batch at a time."""
-    while True:
-        rows = page(db, actor, call, BATCH, after)
-        if not rows:
-            return
-        yield rows
-        after = rows[-1][0].reference
-        db.expunge_all()
-
-
 def page(db: Session, actor: Actor, call: Call, limit: int, after: str = "") -> list[tuple[Submission, Version]]:
     """At most `limit` dossiers of a call with references beyond `after`."""
     statement = (
@@ -119,83 +102,28 @@ def page(db: Session, actor: Actor, call: Call, limit: int, after: str = "") -> 
     return [(submission, version) for submission, version in db.execute(statement)]
 
 
-def marked_steps(questions: Questionnaire, version: Version) -> frozenset[str]:
-    """The steps that count as confidential: the submitter's own marks, or the call's defaults where none were given."""
-    name = questions.uses.get("confidentiality")
-    if name and name in version.answers:
-        return frozenset(version.answers[name])
-    return frozenset(step.name for step in questions.steps if step.confidential)
-
-
-def warnings(questions: Questionnaire, version: Version) -> list[dict[str, Any]]:
-    """The warnings that the version was accepted with, their text from the call, their reasons from the submitter."""
-    rules = {rule.name: rule for rule in questions.rules}
-    found = []
-    for given in version.findings:
-        rule = rules.get(given["code"])
-        question = given["path"].split("-", 1)[0]
-        section = next((s.name for s in questions.steps for q in s.questions if q.name == question), None)
-        found.append({**given, "section": section, "message": rule.message if rule else None})
-    return found
-
-
 def document(
     questions: Questionnaire, submission: Submission, version: Version, last: int, letters: Sequence[SupportLetter] = ()
 ) -> dict[str, Any]:
     """The dossier as machines get it, grouped by the call's headings. `last` is the number of the standing version."""
-    marked = marked_steps(questions, version)
-    return {
-        "format": FORMAT,
-        "call": submission.call.code,
-        "definition": version.definition_digest,
-        "reference": submission.reference,
-        "version": version.number,
-        "is_standing": version.number == last,
-        "is_synthetic": submission.call.is_synthetic,
-        "kind": version.kind,
-        "language": version.language,
-        "title": version.title,
-        "organisation": version.receipt.body["organisation"],
-        "received_at": times.iso(version.received_at),
-        "payload_sha256": version.payload_sha256,
-        **{heading: _sections(questions, version, heading, marked) for heading in HEADINGS},
-        "files": [_file(questions, submission, file, marked) for file in version.files],
-        "warnings": warnings(questions, version),
-        "facts": version.facts,
-        "support_letters": support.exported(questions.support, submission, letters),
-        "receipt": {"jws": version.receipt.jws},
-    }
-
-
-def _sections(questions: Questionnaire, version: Version, heading: str, marked: frozenset[str]) -> dict[str, Any]:
-    sections = {}
-    for step in questions.steps_for(version.kind):
-        answers = _answers(step, version)
-        if step.heading == heading and answers:
-            sections[step.name] = {"title": step.title, "confidential": step.name in marked, "answers": answers}
-    return sections
-
-
-def _answers(step: Step, version: Version) -> dict[str, Any]:
-    names = [q.name for q in step.questions_for(version.kind)]
-    return {name: version.answers[name] for name in names if name in version.answers}
-
-
-def _file(
-    questions: Questionnaire, submission: Submission, file: dict[str, Any], marked: frozenset[str]
-) -> dict[str, Any]:
-    step = questions.step_of(file["question"])
-    return {
-        "id": file["id"],  # with it a reader can compute the digest on the receipt anew
-        "question": file["question"],
-        "section": step.name,
-        "confidential": step.name in marked,
-        "name": file["name"],
-        "media_type": file["media_type"],
-        "size": file["size"],
-        "sha256": file["sha256"],
-        "url": f"/api/v1/submissions/{submission.reference}/attachments/{file['sha256']}",
-    }
+    content = Content(
+        reference=submission.reference,
+        number=version.number,
+        definition_digest=version.definition_digest,
+        kind=version.kind,
+        language=version.language,
+        title=version.title,
+        organisation=version.receipt.body["organisation"],
+        received_at=version.received_at,
+        payload_sha256=version.payload_sha256,
+        answers=version.answers,
+        files=version.files,
+        findings=version.findings,
+        facts=version.facts,
+        jws=version.receipt.jws,
+    )
+    given = support.exported(questions.support, submission.reference, letters)
+    return shapes.document(questions, content, last, given, submission.call.code, submission.call.is_synthetic)
 
 
 def last_number(db: Session, submission: Submission) -> int:

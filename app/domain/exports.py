@@ -1,124 +1,75 @@
 """Exports: what EuroHPC and the ministry take away, as JSON, NDJSON, CSV, XLSX or ZIP, each with its manifest."""
 
-import hashlib
-import json
-import shutil
-import zipfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy.orm import Session
 
-from app.domain import audit, calls, dossiers, proofs, register, spreadsheets, support
+from app.domain import audit, calls, dossiers, register, spreadsheets, streams, zips
 from app.domain.access import SYSTEM, Actor
-from app.infra import times
+from app.domain.columns import Column
 from app.infra.files import FileStore
-from app.models import Call, Submission, Version
+from app.models import Call
 
 FORMATS = ("json", "ndjson", "csv", "xlsx", "zip")
+FILES = "eoi-files/1"
+MANIFEST = "manifest.json"
 SINCE = ("flags", "is_released", "progress", "readers", "tags")  # columns of the desk, not of what was received
+ORDER = register.Query(sort="reference", descending=False)
 
 
-def rows(db: Session, actor: Actor, call: Call) -> Iterator[tuple[Submission, Version, dict[str, Any]]]:
-    """Every dossier of a closed call that the actor may read, in order of reference, as a document."""
+def as_zip(db: Session, files: FileStore, actor: Actor, call: Call) -> Iterator[bytes]:
+    """All submissions as lines, every file of them, and a manifest of names and digests; streamed."""
+
+    def entries() -> Iterator[tuple[str, Iterable[bytes]]]:
+        yield "submissions.ndjson", streams.ndjson(db, actor, call)
+        for name, file in streams.files(db, actor, call):
+            yield name, zips.content(files, file["sha256"])
+        yield MANIFEST, _manifest(db, actor, call)
+
+    yield from zips.stream(entries())
+
+
+def _manifest(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
+    """A line a file, read anew: nothing is kept in the meantime, however many there are."""
+    yield orjson.dumps({"format": FILES, "call": call.code})[:-1] + b',"files":['
+    count, size = 0, 0
+    for name, file in streams.files(db, actor, call):
+        line = {"name": name, "sha256": file["sha256"], "size": file["size"], "media_type": file["media_type"]}
+        yield (b",\n" if count else b"\n") + orjson.dumps(line)
+        count, size = count + 1, size + file["size"]
+    yield b"\n]," + orjson.dumps({"count": count, "size": size})[1:] + b"\n"
+
+
+def as_csv(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
+    """What was received as a table, in English."""
     dossiers.require_closed(db, call)
-    questions = calls.questions(call)
-    for batch in dossiers.batches(db, actor, call):
-        letters = support.among(db, [submission for submission, _ in batch]) if questions.support.letters else {}
-        for submission, version in batch:
-            given = letters.get(submission.id, [])
-            yield submission, version, dossiers.document(questions, submission, version, version.number, given)
+    yield from spreadsheets.csv_lines(db, actor, call, ORDER, "en", _received(call))
 
 
-def ndjson(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
-    """A line a submission; the last line is the manifest, with count and SHA-256 over all lines before it."""
-    code, definition = call.code, call.definition_digest
-    digest, count = hashlib.sha256(), 0
-    for _, _, document in rows(db, actor, call):
-        line = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        digest.update(line)
-        count += 1
-        yield line
-    manifest = {
-        "format": proofs.MANIFEST,
-        "call": code,
-        "definition": definition,
-        "count": count,
-        "sha256": digest.hexdigest(),
-        "generated_at": times.iso(calls.clock(db)),
-    }
-    yield json.dumps(manifest, separators=(",", ":")).encode() + b"\n"
+def to_xlsx(db: Session, actor: Actor, call: Call, out: Any) -> None:
+    """The same as a workbook, written to a file or to its path."""
+    dossiers.require_closed(db, call)
+    spreadsheets.xlsx(db, actor, call, ORDER, "en", out, _received(call))
 
 
-def as_json(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
-    """The same as one JSON document: `submissions`, then `manifest`."""
-    yield b'{"submissions":['
-    before: bytes | None = None
-    first = True
-    for line in ndjson(db, actor, call):
-        if before is not None:
-            yield (b"" if first else b",") + before.rstrip()
-            first = False
-        before = line
-    yield b'],"manifest":' + (before or b"{}").rstrip() + b"}\n"
-
-
-def file_names(submission: Submission, version: Version) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A name for each file of a version, the same each time: REF/vN/question__name, numbered where names repeat."""
-    seen: set[str] = set()
-    for file in version.files:
-        stem, suffix = PurePosixPath(file["name"]).stem, PurePosixPath(file["name"]).suffix
-        folder = f"{submission.reference}/v{version.number}/{file['question']}__"
-        name, number = f"{folder}{stem}{suffix}", 1
-        while name in seen:
-            number += 1
-            name = f"{folder}{stem}-{number}{suffix}"
-        seen.add(name)
-        yield name, file
-
-
-def letter_files(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A name for each file of the letters in a document: REF/letters/STATE-number/digest__name."""
-    for letter in document["support_letters"]:
-        folder = f"{document['reference']}/letters/{letter['state']}-{letter['number']}"
-        for file in letter["files"]:
-            yield f"{folder}/{file['sha256'][:8]}__{file['name']}", file
-
-
-def write_zip(db: Session, files: FileStore, actor: Actor, call: Call, out: Any) -> None:
-    """Every submission and every file, with a manifest of names and digests."""
-    manifest: list[dict[str, Any]] = []
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
-        for submission, version, document in rows(db, actor, call):
-            for name, file in (*file_names(submission, version), *letter_files(document)):
-                with files.open(file["sha256"]) as source, package.open(name, "w", force_zip64=True) as target:
-                    shutil.copyfileobj(source, target)
-                manifest.append({"name": name, "sha256": file["sha256"], "size": file["size"]})
-        with package.open("submissions.ndjson", "w", force_zip64=True) as target:
-            for line in ndjson(db, actor, call):
-                target.write(line)
-        package.writestr("manifest.json", json.dumps({"call": call.code, "files": manifest}, indent=1))
+def _received(call: Call) -> tuple[Column, ...]:
+    return tuple(c for c in spreadsheets.every_column(calls.questions(call)) if c.name not in SINCE)
 
 
 def write(db: Session, files: FileStore, call: Call, format: str, path: Path, actor: Actor = SYSTEM) -> None:
     """Write an export to a file, whole or not at all, and put it on record."""
     draft = path.with_name(f".{path.name}.part")
-    query = register.Query(sort="reference", descending=False)
-    questions = calls.questions(call)
-    shown = tuple(c for c in spreadsheets.every_column(questions) if c.name not in SINCE)
-    made: Iterable[bytes] = ()
     dossiers.require_closed(db, call)
     if format == "xlsx":
-        spreadsheets.xlsx(db, actor, call, query, "en", str(draft), shown)
-    elif format == "zip":
-        write_zip(db, files, actor, call, draft)
+        to_xlsx(db, actor, call, str(draft))
     else:
-        streams = {"json": as_json, "ndjson": ndjson}
-        lines = spreadsheets.csv_lines(db, actor, call, query, "en", shown)
-        made = lines if format == "csv" else streams[format](db, actor, call)
+        made = {"json": streams.as_json, "ndjson": streams.ndjson, "csv": as_csv}
+        lines = as_zip(db, files, actor, call) if format == "zip" else made[format](db, actor, call)
         with draft.open("wb") as file:
-            file.writelines(made)
+            file.writelines(lines)
     draft.replace(path)
     record(db, actor, call, format)
 

@@ -62,3 +62,30 @@ def root_from(leaf: str, index: int, size: int, path: list[Any]) -> str | None:
             found = _node(beside, found) if index & 1 else _node(found, beside)
         index, last = index // 2, last // 2
     return None if rest else found
+
+
+class Growing:
+    """A root over leaves that come one by one: only the peaks are kept, however many there are."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.peaks: list[str] = []
+
+    def add(self, leaf: str) -> None:
+        """Take in the next leaf."""
+        self.size += 1
+        self.peaks.append(leaf)
+        rest = self.size
+        while rest % 2 == 0:
+            right = self.peaks.pop()
+            self.peaks.append(_node(self.peaks.pop(), right))
+            rest //= 2
+
+    def root(self) -> str:
+        """The root over what came so far."""
+        if not self.peaks:
+            return EMPTY
+        *before, found = self.peaks
+        for peak in reversed(before):
+            found = _node(peak, found)
+        return found

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from app.domain import clauses, dossiers, kinds, questionnaire
+from app.domain import clauses, kinds, questionnaire, shapes
 from app.domain.denials import GroundMissing, WithheldFound
 from app.domain.questionnaire import Question, Questionnaire
 from app.infra.i18n import N_, translate
@@ -59,7 +59,7 @@ def _said(questions: Questionnaire, version: Version) -> str:
 
 def marked(questions: Questionnaire, version: Version) -> frozenset[str]:
     """The sections that the submitter marked as confidential."""
-    return dossiers.marked_steps(questions, version)
+    return shapes.marked_steps(questions, version)
 
 
 def checked(questions: Questionnaire, version: Version, given: Sections) -> Sections:

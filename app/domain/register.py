@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.domain import access, calls, columns, entries, facets, searches
 from app.domain.access import Actor
-from app.domain.columns import ANSWER, Column, Facet
+from app.domain.columns import ANSWER, MARK, Column, Facet
 from app.domain.facets import Sets
 from app.models import Call, Entry, Exemption, Listing, Place, Submission, Version
 
@@ -268,7 +268,7 @@ def _walk(
         )
         .order_by(order)
     )
-    if any(column.name.startswith((ANSWER, searches.EXCERPT)) for column in shown):
+    if any(column.name.startswith((ANSWER, MARK, searches.EXCERPT)) for column in shown):
         found = found.outerjoin(Version, (Version.id == Entry.version_id) & access.is_passed(actor))
     return found if left.few is not None else found.where(*left.conditions).limit(limit + 1)
 

@@ -8,28 +8,52 @@ from datetime import datetime
 from typing import Any
 
 import xlsxwriter
+from sqlalchemy import case, null, or_
 from sqlalchemy.orm import Session
 
 from app.domain import calls, columns, register
 from app.domain.access import Actor
-from app.domain.columns import ANSWER, NUMBERS, Column
+from app.domain.columns import ANSWER, MARK, NUMBERS, Column
 from app.domain.identifiers import country_names
 from app.domain.kinds import LIST
 from app.domain.objections import ListTooLong
 from app.domain.questionnaire import Questionnaire
 from app.infra import times
 from app.infra.i18n import N_, Message, translate
-from app.models import Call
+from app.models import Call, Version
 
 BOM = "\ufeff"
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 EXCEL_CELL = 32_767  # characters that fit in a cell
+CONFIDENTIAL = N_("Confidential: %(section)s")
 ROWS = N_("Dossiers: %(number)s")
 
 
 def every_column(questions: Questionnaire) -> tuple[Column, ...]:
-    """All that a register has, so that a question added in a call file stands in every spreadsheet."""
-    return columns.columns(questions) + columns.answer_columns(questions)
+    """All that a register has, so that a question added in a call file stands in every spreadsheet; and each section's mark."""
+    return columns.columns(questions) + columns.answer_columns(questions) + mark_columns(questions)
+
+
+def mark_columns(questions: Questionnaire) -> tuple[Column, ...]:
+    """For each section whether it is confidential: marked by the submitter, or by default where they did not say."""
+    said = Version.answers[questions.uses.get("confidentiality", "")]
+    return tuple(
+        Column(
+            MARK + step.name,
+            "yes_no",
+            {language: translate(language, CONFIDENTIAL, section=title) for language, title in step.title.items()},
+            case(
+                (
+                    or_(Version.id.is_(None), Version.kind.not_in(step.for_)),
+                    null(),
+                ),  # not open to the reader; not asked
+                (said.is_not(None), said.has_key(step.name)),
+                else_=step.confidential,
+            ),
+            is_sorted=False,
+        )
+        for step in questions.steps
+    )
 
 
 def neutral(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Letters of member states to consortia: drafted, given, changed as new versions, withdrawn with a reason, all until the cutoff."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -169,13 +169,13 @@ def one(db: Session, at: Workspace, number: int) -> SupportLetter:
 
 def to_consortium(db: Session, case: Submission) -> list[SupportLetter]:
     """The letters that were given to a consortium, withdrawn ones included; never a draft."""
-    return among(db, [case]).get(case.id, [])
+    return among(db, [case.id]).get(case.id, [])
 
 
-def among(db: Session, cases: Iterable[Submission]) -> dict[uuid.UUID, list[SupportLetter]]:
-    """The same of many consortia, by case."""
+def among(db: Session, cases: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[SupportLetter]]:
+    """The same of many consortia, by the id of their case."""
     is_given = exists().where(LetterVersion.letter_id == SupportLetter.id, LetterVersion.is_given)
-    wanted = _loaded().where(SupportLetter.submission_id.in_([case.id for case in cases]), is_given)
+    wanted = _loaded().where(SupportLetter.submission_id.in_(cases), is_given)
     found: dict[uuid.UUID, list[SupportLetter]] = {}
     for letter in db.scalars(wanted.order_by(SupportLetter.created_at, SupportLetter.id)):
         found.setdefault(letter.submission_id, []).append(letter)
@@ -209,7 +209,7 @@ def naming(db: Session, actor: Actor, at: Workspace) -> list[tuple[Submission, V
     return found
 
 
-def exported(pledges: Pledges, case: Submission, letters: Sequence[SupportLetter]) -> list[dict[str, Any]]:
+def exported(pledges: Pledges, reference: str, letters: Sequence[SupportLetter]) -> list[dict[str, Any]]:
     """The letters that stand, as machines get them."""
     found = []
     for letter in letters:
@@ -236,7 +236,7 @@ def exported(pledges: Pledges, case: Submission, letters: Sequence[SupportLetter
                 "given_at": times.iso(version.written_at),
                 "sha256": version.digest,
                 "files": [
-                    file | {"url": f"/api/v1/submissions/{case.reference}/attachments/{file['sha256']}"}
+                    file | {"url": f"/api/v1/submissions/{reference}/attachments/{file['sha256']}"}
                     for file in version.files
                 ],
             }

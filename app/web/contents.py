@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.domain import dossiers, geography, kinds, portrait, questionnaire
+from app.domain import geography, kinds, portrait, questionnaire, shapes
 from app.domain.questionnaire import Questionnaire
 from app.models import Submission, Version
 from app.web import drawing, pages
@@ -53,7 +53,7 @@ def _made(questions: Questionnaire, submission: Submission, version: Version, la
         submission=submission,
         version=version,
         questions=questions,
-        marked=dossiers.marked_steps(questions, version),
+        marked=shapes.marked_steps(questions, version),
         answered=_answered(questions, version, language),
     )
     return Content(pictures, answers)

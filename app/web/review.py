@@ -16,6 +16,7 @@ from app.domain import (
     lookups,
     prints,
     releases,
+    shapes,
     support,
     traits,
     withdrawals,
@@ -49,7 +50,7 @@ def dossier(
         version=shown,
         questions=questions,
         content=contents.of(questions, submission, shown, pages.language_of(request)),
-        warnings=dossiers.warnings(questions, shown),
+        warnings=shapes.warnings(questions, shown),
         versions=every,
         counts=next((v.number for v in every if v.exemption_id is None), 0),
         arrived=deliveries.of_submission(db, actor, submission),
@@ -83,10 +84,9 @@ def as_pdf(request: Request, ref: str, actor: Reviewer, db: Db, version: int | N
     submission, shown = dossiers.load(db, actor, ref, version)
     questions, language = calls.questions_of(db, shown.definition_digest), pages.language_of(request)
     warnings = [
-        [(w["message"] or {}).get(language) or w["code"], w["reason"] or "–"]
-        for w in dossiers.warnings(questions, shown)
+        [(w["message"] or {}).get(language) or w["code"], w["reason"] or "–"] for w in shapes.warnings(questions, shown)
     ]
-    data = prints.dossier(shown, questions, warnings, dossiers.marked_steps(questions, shown), language)
+    data = prints.dossier(shown, questions, warnings, shapes.marked_steps(questions, shown), language)
     data["clarifications"] = [
         prints.clarification(one, calls.questions(submission.call), stands, language)
         for one, stands in clarifications.with_states(db, submission)

@@ -79,3 +79,12 @@ def test_a_digest_has_one_spelling(spelling: object) -> None:
         merkle.root_from(leaves[0], 0, 2, [spelling(leaves[1])])
     with pytest.raises(ValueError):
         merkle.root([leaves[0], spelling(leaves[1])])
+
+
+@given(trees)
+def test_a_growing_tree_has_the_root_of_the_whole_at_each_size(leaves: list[str]) -> None:
+    growing = merkle.Growing()
+    assert growing.root() == merkle.EMPTY
+    for size, leaf in enumerate(leaves, 1):
+        growing.add(leaf)
+        assert (growing.size, growing.root()) == (size, merkle.root(leaves[:size]))

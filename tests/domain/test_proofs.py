@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import exports, merkle, proofs, statements
+from app.domain import merkle, proofs, statements, streams
 from app.domain.access import SYSTEM
 from app.infra.signing import Signer
 from tests import handed, make
@@ -162,7 +162,7 @@ def export(db: Session, signer: Signer, number: int = 2) -> bytes:
     for _ in range(number):
         make.submission(db, call, sent=True, signer=signer)
     make.close(db, call)
-    return b"".join(exports.ndjson(db, SYSTEM, call))
+    return b"".join(streams.ndjson(db, SYSTEM, call))
 
 
 @pytest.mark.parametrize("number", [0, 2])

@@ -363,3 +363,4 @@ def test_the_thread_sends_by_itself_and_a_slow_address_holds_up_neither_the_othe
             db.execute(update(Notice).values(last_error=None))
         courier.stop()
     assert not courier.thread.is_alive()
+    assert until(lambda: not courier.under_way)  # who still waited for an answer has written down that none came
