@@ -27,6 +27,7 @@ def collect(http: Any, call: str, described: dict[str, Any]) -> dict[str, Any]:
     document = http.get(entry["url"]).json()
     digests = [file["sha256"] for file in document["files"]]
     names = {"code": call, "ref": entry["reference"], "number": str(entry["version"]), "sha256": digests[0]}
+    names["name"] = "member_states"
     jws = document["receipt"]["jws"]
     said = jws.split(".")[1]
     statement = json.loads(base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)))

@@ -1,7 +1,7 @@
 """Compression when asked for: zstd or gzip, for JSON, lines and tables, as they stream. Files come as they are.
 
 Only the API has it, whose answers hold no secret that a page of another site could make a browser ask for (BREACH): no
-cookie opens them. What hands out a token is left out all the same.
+cookie opens them. What hands out a token is left out all the same. ETags of what may be packed are weak from the start.
 """
 
 import sys
@@ -64,8 +64,10 @@ class Packing:
         if scope["type"] != "http" or TOKENS in scope["path"]:
             await self.app(scope, receive, send)
             return
-        wanted, answer = coding(Headers(scope=scope).get("accept-encoding", "")), _Varying(send)
-        responder = CODINGS[wanted](self.app, LEAST) if wanted else None
+        wanted = coding(Headers(scope=scope).get("accept-encoding", ""))
+        is_head = scope["method"] == "HEAD"
+        answer = _Varying(send, wanted if is_head else None)
+        responder = CODINGS[wanted](self.app, LEAST) if wanted and not is_head else None
         if responder:
             responder.send = answer
 
@@ -94,17 +96,18 @@ def _is_packable(message: Message) -> bool:
 
 
 class _Varying:
-    """Says on each answer that could be packed what it depends on; packed bytes are no longer those that a strong ETag names."""
+    """Says on each answer that could be packed what it depends on; and to HEAD, with `wanted`, what GET would say."""
 
-    def __init__(self, send: Send) -> None:
-        self.send, self.is_packable = send, False
+    def __init__(self, send: Send, wanted: str | None) -> None:
+        self.send, self.wanted, self.is_packable = send, wanted, False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and (self.is_packable or message["status"] == 304):
             headers = MutableHeaders(raw=list(message["headers"]))
             if "accept-encoding" not in headers.get("vary", "").lower():
                 headers.add_vary_header("Accept-Encoding")
-            if "content-encoding" in headers and headers.get("etag", "").startswith('"'):
-                headers["etag"] = f"W/{headers['etag']}"
+            if self.wanted and self.is_packable and int(headers.get("content-length", LEAST)) >= LEAST:
+                headers["content-encoding"] = self.wanted
+                del headers["content-length"]
             message = {**message, "headers": headers.raw}
         await self.send(message)

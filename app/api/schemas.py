@@ -63,7 +63,7 @@ class Call(Strict):
     last_received_at: Instant | None = Field(description="When the last version came in; null while there is none.")
     now: Instant = Field(description="The portal's clock when this was made.")
     links: dict[str, str] = Field(
-        description="Where to go on: `schema`, `submissions`, `export`, `feed`.",
+        description="Where to go on: `schema`, `submissions`, `export`, `feed`, `codes`.",
         examples=[{"submissions": "/api/v1/calls/aigf-eoi/submissions"}],
     )
 

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.api import (
+    codes,
     described,
     description,
     exported,
@@ -60,6 +61,7 @@ def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
             "submissions": f"{here}/submissions",
             "export": f"{here}/export.ndjson",
             "feed": f"{here}/feed",
+            "codes": f"{here}/codes",
         },
     }
 
@@ -257,6 +259,7 @@ def create_api() -> FastAPI:
         redirect_slashes=False,
     )
     api.include_router(router)
+    api.include_router(codes.router)
     api.include_router(exported.router)
     api.include_router(feed.router)
     api.include_router(oauth.router)

@@ -8,7 +8,7 @@ SUPPORTED_UNTIL = "2029-12-31"
 SUPPORT = (
     f"Version {VERSION}, as each answer says in `API-Version`. Within version 1 there are only additions: new routes, new members, new "
     f"values of a code list. It is kept until {SUPPORTED_UNTIL} at least, and a year beyond the day on which a successor is announced; "
-    "from then on each answer tells so in `Deprecation` and `Sunset`. What was changed when: docs/api-changes.md."
+    "from then on each answer tells so in `Deprecation` and `Sunset`. What was changed when: docs/api-changes.md. The codes in documents have their words at `/codes`."
 )
 
 Message = MutableMapping[str, Any]

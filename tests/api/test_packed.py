@@ -82,7 +82,8 @@ def test_a_packed_answer_has_a_weak_etag_that_spares_the_next_read(
     path = f"/submissions/{case.reference}"
     plain, _ = ask(client, db, case.call, path, "identity")
     answer, _ = ask(client, db, case.call, path, "zstd")
-    assert answer.headers["etag"] == f"W/{plain.headers['etag']}"
+    assert answer.headers["etag"] == plain.headers["etag"]
+    assert answer.headers["etag"].startswith('W/"')
     again, content = ask(client, db, case.call, path, "zstd", **{"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, content, again.headers["vary"]) == (304, b"", "Accept-Encoding")
 

@@ -46,7 +46,12 @@ NEEDED = {
     for scope in given.get("oauth2", [])
 }
 # What a key may see of a call that is open.
-BEFORE = {"GET /calls/{code}", "GET /calls/{code}/schema.json", "GET /calls/{code}/export.schema.json"}
+BEFORE = {
+    "GET /calls/{code}",
+    "GET /calls/{code}/schema.json",
+    "GET /calls/{code}/export.schema.json",
+    "GET /calls/{code}/codes",
+}
 
 
 @dataclass(frozen=True)
