@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Path
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from app.api import problems, schemas
@@ -13,6 +14,13 @@ from app.models import Call
 
 Code = Annotated[str, Path(max_length=62, examples=["aigf-eoi"])]
 Ref = Annotated[str, Path(max_length=20, examples=["0KQ3V-9XM2T-7RWC"])]
+
+
+class JsonSchema(BaseModel):
+    """A JSON Schema (2020-12)."""
+
+    model_config = ConfigDict(extra="allow")
+
 
 PROBLEM: dict[str, Any] = {"model": schemas.Problem, "content": {problems.MEDIA_TYPE: {}}}
 

@@ -9,12 +9,12 @@ import anyio
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.api import lines
 from app.api.credentials import FileReader, Reader
-from app.api.described import KEYED, Code, call_of
+from app.api.described import KEYED, Code, JsonSchema, call_of
 from app.api.problems import ScopeMissing
 from app.deps import Db, Portal, PortalDep
 from app.domain import calls, dossiers, entries, exports, streams
@@ -75,11 +75,11 @@ def _closed(db: Session, actor: Actor, code: str) -> Call:
     return call
 
 
-@router.get("/calls/{code}/export.schema.json", tags=["calls"], responses=KEYED)
-def export_schema(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
+@router.get("/calls/{code}/export.schema.json", response_model=JsonSchema, tags=["calls"], responses=KEYED)
+def export_schema(code: Code, actor: Reader, db: Db) -> Response:
     """JSON Schema (2020-12) of each line of the export, so of each submission and of the manifest. Nothing else is in them."""
     call = call_of(db, actor, code)
-    return lines.line_schema(calls.questions(call), call.code)
+    return JSONResponse(lines.line_schema(calls.questions(call), call.code))
 
 
 @router.get(

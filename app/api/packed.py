@@ -74,9 +74,20 @@ class Packing:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.is_packable = _is_packable(message)
+                if wanted and answer.is_packable and scope["method"] == "HEAD":
+                    message = _headed(message, wanted)
             await (responder.send_with_compression if responder and answer.is_packable else answer)(message)
 
         await self.app(scope, receive, sending)
+
+
+def _headed(message: Message, wanted: str) -> Message:
+    """The head that the packed answer would have; how long that is shows when it is made."""
+    headers = MutableHeaders(raw=list(message["headers"]))
+    if int(headers.get("content-length", LEAST)) >= LEAST:
+        headers["Content-Encoding"] = wanted
+        del headers["content-length"]
+    return {**message, "headers": headers.raw}
 
 
 def _is_packable(message: Message) -> bool:

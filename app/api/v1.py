@@ -6,7 +6,6 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
-from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -41,12 +40,6 @@ MAX_PAGE = 200
 BYTES: dict[str, Any] = {"content": {media_type: {} for media_type in sorted({sort for sort, _ in SORTS.values()})}}
 RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
 router = APIRouter()
-
-
-class AnswersSchema(BaseModel):
-    """A JSON Schema (2020-12): the answers of a submission, by name of question."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 def _shown(call: Call, tally: oversight.Tally, now: Any) -> dict[str, Any]:
@@ -116,7 +109,7 @@ def show_call(response: Response, code: Code, actor: Reader, db: Db) -> dict[str
 
 @router.get(
     "/calls/{code}/schema.json",
-    response_model=AnswersSchema,
+    response_model=described.JsonSchema,
     tags=["calls"],
     responses=KEYED,
 )
@@ -235,7 +228,7 @@ class Ranged(FileResponse):
         await super().__call__(scope, receive, send)
 
 
-@router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED | UNCHANGED)
+@router.get("/calls/{code}/seal", response_model=sealed.SealDocument, tags=["proof"], responses=KEYED)
 def call_seal(code: Code, actor: Reader, db: Db) -> dict[str, Any]:
     """The signed seal of a call with the leaves of its tree, the same as on the public page."""
     return seals.document(db, described.call_of(db, actor, code))

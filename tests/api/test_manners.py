@@ -28,7 +28,7 @@ AGREED = json.loads((make.HERE / "openapi.json").read_text())
 PATHS: dict[str, Any] = AGREED["paths"]
 READS = [path for path, verbs in PATHS.items() if "get" in verbs]
 CHANGES_ALL_THE_TIME = {"/time"}
-STREAMED = {path for path in READS if "/export" in path}
+STREAMED = {path for path in READS if "/export." in path and not path.endswith("schema.json")}
 VERBS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 Names = dict[str, str]
 
@@ -44,7 +44,7 @@ def names(db: Session, portal: Portal) -> Names:
     make.seal(db, call, portal.signer)
     make.number(db)
     key = make.key(db, call, "submissions:read", "attachments:read", "deliveries:write")
-    return {"code": call.code, "ref": case.reference, "sha256": sha256, "number": "1", "key": key}
+    return {"code": call.code, "ref": case.reference, "sha256": sha256, "number": "1", "name": "countries", "key": key}
 
 
 def at(names: Names, path: str) -> str:
@@ -74,7 +74,7 @@ def test_head_is_get_without_its_body(client: TestClient, names: Names, path: st
         whole, head = (client.request(verb, at(names, path), headers=headers) for verb in ("GET", "HEAD"))
         assert whole.content
         assert (head.status_code, head.content) == (whole.status_code, b"")
-        apart = {"x-request-id", "ratelimit"} | ({"content-length"} if headers else set())  # a number has its digits
+        apart = {"x-request-id", "ratelimit"} | ({"content-length"} if whole.status_code == 200 else set())
         shown = [{n: v for n, v in a.headers.items() if n not in apart} for a in (whole, head)]
         assert shown[0] == shown[1]
 
@@ -93,7 +93,9 @@ def test_what_was_read_is_not_sent_again_while_it_is_the_same(client: TestClient
     for other in ('"other"', tag[:-2], tag.strip('W/"'), ""):
         again = client.get(at(names, path), headers=bearer(names) | {"If-None-Match": other})
         assert (again.status_code, again.content[:1]) == (200, first.content[:1]), other
-    assert client.get(at(names, path), headers={"If-None-Match": "*"}).status_code == 401
+    assert client.get(at(names, path), headers={"If-None-Match": "*"}).status_code == (
+        401 if "security" in PATHS[path]["get"] else 304
+    )
 
 
 def test_an_etag_changes_with_what_it_names(client: TestClient, db: Session, names: Names, portal: Portal) -> None:

@@ -45,7 +45,13 @@ NEEDED = {
     for given in operation.get("security", [])
     for scope in given.get("oauth2", [])
 }
-BEFORE = {"GET /calls/{code}", "GET /calls/{code}/schema.json"}  # what a key may see of a call that is open
+# What a key may see of a call that is open.
+BEFORE = {
+    "GET /calls/{code}",
+    "GET /calls/{code}/schema.json",
+    "GET /calls/{code}/export.schema.json",
+    "GET /calls/{code}/codes",
+}
 
 
 @dataclass(frozen=True)
