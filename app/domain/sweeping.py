@@ -12,7 +12,11 @@ from app.models import Base, Destruction
 
 
 def sweep(sessions: sessionmaker[Session], files: FileStore) -> int:
-    """Delete what waits to be deleted; how many files went. A kill in between leaves the rest for the next time."""
+    """Delete what waits to be deleted; how many files went. A kill in between leaves the rest for the next time.
+
+    What was begun and not gone on with for a day goes too.
+    """
+    files.parts.sweep()
     with sessions.begin() as db:
         waiting = db.execute(
             select(Destruction.id, Destruction.destroyed).where(

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from app.infra.parts import Parts
+
 CHUNK = 1024 * 1024
 
 
@@ -35,7 +37,8 @@ class FileStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("new", "infected"):
+        self.parts = Parts(folder / "parts")
+        for name in ("new", "infected", "parts"):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @classmethod

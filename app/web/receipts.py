@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 
 from app.deps import Db, PortalDep
 from app.domain import (
@@ -28,7 +28,7 @@ from app.domain import (
     versions,
 )
 from app.domain.access import Actor
-from app.domain.errors import FileRefused, NotReady, TooLarge, TooManyFiles
+from app.domain.errors import NotReady
 from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
 from app.models import Submission
@@ -173,27 +173,6 @@ def version(request: Request, ref: str, number: Number, actor: Applicant, db: Db
     return pages.render(
         request, "apply/version.html", case=case, version=found, questions=questions, rows=rows, files=files
     )
-
-
-@router.post("/attachments")
-def attach(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
-    """Take one file in as soon as it is chosen, apart from the answers beside it; told in JSON, with its digest."""
-    case = submissions.load(db, actor, ref)
-    asked = [q for s in calls.questions(case.call).steps_for(case.kind) for q in s.questions_for(case.kind)]
-    name = pages.field(form, "question", 100)
-    given = pages.files_named(form, "file")
-    if not given or not any(q.kind == "file" and q.name == name for q in asked):
-        return pages.redirect(f"/apply/{case.reference}")
-    before = {a.name for a in attachments.of_submission(db, case.id) if a.question == name}
-    try:
-        with db.begin_nested():
-            kept = attachments.attach(db, portal.files, actor, case, name, given[0].filename or "", given[0].file)
-    except (FileRefused, TooLarge, TooManyFiles) as refusal:
-        told = {"code": refusal.code, "words": refusal.message.text(pages.language_of(request))}
-        return JSONResponse(told, refusal.status, headers={"Cache-Control": "no-store"})
-    judgements.keep(db, case)
-    body = {"id": str(kept.id), "name": kept.name, "size": kept.size, "sha256": kept.sha256}
-    return JSONResponse(body | {"is_replaced": kept.name in before}, headers={"Cache-Control": "no-store"})
 
 
 @router.get("/attachments/{attachment_id}")

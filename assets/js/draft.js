@@ -4,6 +4,8 @@ const KEPT = "draft:"; // before the keys of texts on this device; main.js remov
 const PAUSE = 1500; // ms without typing before a save
 const LONGEST = 10000; // ms between saves while somebody keeps typing
 const BEAT = 15000; // ms between looks at who is here and whether the call is open
+const PART = 2 * 1024 * 1024; // bytes of a file that go at once
+const TRIES = 6; // for each part
 const IDLE = 30 * 60000; // ms without typing after which the page asks no more
 
 function open(form) {
@@ -206,6 +208,7 @@ function open(form) {
   }
 
   const uploads = new Set(); // under way
+  const digest = async (file) => [...new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()))].slice(0, 16).map((byte) => byte.toString(16).padStart(2, "0")).join("");
   function upload(input, file) { // as soon as it is chosen, apart from the answers: its progress, then its digest
     const list = listOf(input);
     const line = list.appendChild(document.createElement("li"));
@@ -213,40 +216,57 @@ function open(form) {
     const size = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
     line.textContent = `${words.uploading} ${file.name}`;
     told.textContent = line.textContent;
-    const body = new FormData();
-    body.append("csrf_token", field("csrf_token").value);
-    body.append("question", input.dataset.question);
-    body.append("file", file);
     const failed = (reason, isFinal = false) => {
       line.textContent = `${words.failed} ${file.name}. ${reason} `;
       if (!isFinal) line.append(Object.assign(document.createElement("button"), { type: "button", className: "link-button", textContent: words.again, onclick: async () => { await renew(); line.remove(); upload(input, file); } }));
       told.textContent = `${words.failed} ${file.name}. ${reason}`;
     };
-    const done = new Promise((settled) => {
+    const base = address.slice(0, address.lastIndexOf("/"));
+    const send = (name, start) => new Promise((settled) => { // a part; what was answered, or nothing where nobody was reached
+      const body = new FormData();
+      body.append("csrf_token", field("csrf_token").value);
+      body.append("question", input.dataset.question);
+      if (name) for (const [key, value] of Object.entries({ upload: name, start, whole: file.size })) body.append(key, value);
+      body.append("file", name ? file.slice(start, start + PART) : file, file.name);
       const request = new XMLHttpRequest();
-      request.open("POST", `${address.slice(0, address.lastIndexOf("/"))}/attachments`);
+      request.open("POST", `${base}/attachments`);
       request.setRequestHeader("Accept", "application/json");
       request.responseType = "json";
-      request.upload.onprogress = (event) => { line.textContent = `${words.uploading} ${file.name}: ${Math.floor((100 * event.loaded) / event.total)} %`; };
-      request.onerror = () => { failed(words.unreached); settled(); };
-      request.onload = () => {
-        const got = request.response;
-        if (request.status !== 200 || !got?.sha256) failed(got?.words ?? (request.status === 401 ? words.signedOut : request.status < 500 ? words.refused : words.unreached), Boolean(got?.words));
-        else {
-          for (const older of [...list.children]) if (older !== line && (older.querySelector("a")?.textContent === got.name || older.querySelector(".hash")?.textContent === got.sha256)) older.remove();
-          line.replaceChildren(
-            Object.assign(document.createElement("a"), { className: "govuk-link", href: `${address.slice(0, address.lastIndexOf("/"))}/attachments/${got.id}`, textContent: got.name }), " ",
-            Object.assign(document.createElement("span"), { className: "quiet", textContent: `${size.format(got.size / 1024)} kB` }), document.createElement("br"),
-            Object.assign(document.createElement("span"), { className: "quiet", textContent: "SHA-256 " }),
-            Object.assign(document.createElement("span"), { className: "hash", textContent: got.sha256 }), document.createElement("br"),
-            Object.assign(document.createElement("button"), { className: "link-button", type: "submit", name: "action", value: `detach:${got.id}`, textContent: `${words.remove} ${got.name}` }),
-          );
-          told.textContent = `${got.is_replaced ? words.replaced : words.uploaded} ${got.name}`;
-        }
-        settled();
-      };
+      request.upload.onprogress = (event) => { line.textContent = `${words.uploading} ${file.name}: ${Math.floor((100 * Math.min(start + event.loaded, file.size)) / Math.max(file.size, 1))} %`; };
+      request.onerror = () => settled(null);
+      request.onload = () => settled(request);
       request.send(body);
     });
+    const arrived = async (name) => {
+      try { return (await (await fetch(`${base}/uploads/${name}`, { headers: { Accept: "application/json" } })).json()).held; } catch { return 0; }
+    };
+    const whole = async () => { // the parts one after another, each again until it arrives; what had arrived is not sent twice
+      const name = file.size > PART && crypto.subtle ? await digest(file) : "";
+      for (let start = name ? await arrived(name) : 0, tries = 0; tries < TRIES;) {
+        const request = await send(name, start);
+        const got = request?.response;
+        if (request?.status === 200 && got?.sha256) return shown(got);
+        if (request?.status === 202 && got.held > start) { start = got.held; tries = 0; continue; }
+        if (request && request.status !== 202 && request.status < 500) return failed(got?.words ?? (request.status === 401 ? words.signedOut : words.refused), Boolean(got?.words));
+        tries += 1;
+        line.textContent = `${words.uploading} ${file.name}: ${words.unreached}`;
+        await new Promise((go) => { setTimeout(go, 1000 * tries); window.addEventListener("online", go, { once: true }); });
+        if (name) start = await arrived(name);
+      }
+      return failed(words.unreached);
+    };
+    const shown = (got) => {
+      for (const older of [...list.children]) if (older !== line && (older.querySelector("a")?.textContent === got.name || older.querySelector(".hash")?.textContent === got.sha256)) older.remove();
+      line.replaceChildren(
+        Object.assign(document.createElement("a"), { className: "govuk-link", href: `${base}/attachments/${got.id}`, textContent: got.name }), " ",
+        Object.assign(document.createElement("span"), { className: "quiet", textContent: `${size.format(got.size / 1024)} kB` }), document.createElement("br"),
+        Object.assign(document.createElement("span"), { className: "quiet", textContent: "SHA-256 " }),
+        Object.assign(document.createElement("span"), { className: "hash", textContent: got.sha256 }), document.createElement("br"),
+        Object.assign(document.createElement("button"), { className: "link-button", type: "submit", name: "action", value: `detach:${got.id}`, textContent: `${words.remove} ${got.name}` }),
+      );
+      told.textContent = `${got.is_replaced ? words.replaced : words.uploaded} ${got.name}`;
+    };
+    const done = whole().catch(() => failed(words.unreached)); // a file that went away while it was read, too
     uploads.add(done);
     return done.finally(() => uploads.delete(done));
   }

@@ -3,10 +3,13 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
+import pikepdf
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, FilePayload, Page, Route, expect, sync_playwright
 
+from tests import make
 from tests.journeys.served import Served, serving
 from tests.journeys.test_walk import FLAGS, look, new_page, sign_in, switch
 
@@ -252,6 +255,39 @@ def test_a_deadline_that_moves_reaches_the_open_page(desk: Desk, served: Served)
     served.close(code)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
     expect(page.get_by_role("alert")).to_contain_text(desk.words["closed"])
+
+
+def test_a_file_over_a_connection_that_breaks_goes_on_where_it_was(desk: Desk, served: Served) -> None:
+    page = desk.owner
+    page.goto(desk.start().replace("/summary", "/documents"))
+    file = large(5 * 1024 * 1024)
+    sent: list[str] = []
+
+    def pass_on(route: Route) -> None:
+        """The second part is lost on the way."""
+        sent.append(route.request.method)
+        if len(sent) == 2:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/attachments", pass_on)
+    box = page.locator("input[type=file]").first
+    box.set_input_files(FilePayload(name="plan.pdf", mimeType="application/pdf", buffer=file))
+    expect(page.locator(".files .hash")).to_have_text(make.sha256(file), timeout=30_000)
+    assert len(sent) == 4  # three parts, one of them twice
+    look(page, f"{desk.language}-uploaded-in-parts")
+    page.reload()
+    expect(page.locator(".files .hash")).to_have_text(make.sha256(file))
+
+
+def large(size: int) -> bytes:
+    """A document of about so many bytes."""
+    with pikepdf.new() as pdf, BytesIO() as content:
+        pdf.add_blank_page()
+        pdf.Root.Noise = pdf.make_stream(os.urandom(size))
+        pdf.save(content)
+        return content.getvalue()
 
 
 def test_the_invariants_hold_after_all_this(served: Served) -> None:
