@@ -34,7 +34,7 @@ KEPT = "private, no-cache"
 router = APIRouter()
 
 
-class Entry(Strict):
+class CodeEntry(Strict):
     """A code with its words."""
 
     code: str = Field(examples=["NL"])
@@ -48,7 +48,7 @@ class Codes(Strict):
     title: Text
     version: str = Field(description="Of the list: it changes when a code does.", examples=["47"])
     source: str = Field(description="Who keeps it.")
-    codes: list[Entry]
+    codes: list[CodeEntry]
 
 
 class Summary(Strict):

@@ -235,7 +235,7 @@ def test_a_reader_who_goes_away_leaves_no_transaction_open(committed: Portal, cl
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET", "scheme": "http",
             "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"", "client": ("127.0.0.1", 1),
-            "server": ("testserver", 80), "headers": [(b"authorization", f"Bearer {key}".encode())],
+            "server": ("testserver", 80), "headers": [(b"host", b"testserver"), (b"authorization", f"Bearer {key}".encode())],
         }  # fmt: skip
         await app(scope, receive, send)
 

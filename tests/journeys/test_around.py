@@ -45,7 +45,8 @@ def company(chromium: Browser, around: Served) -> Page:
         page.goto(f"{tasks}/{step}")
         for name, value in answers.items():
             fill(page, name, value)
-        page.locator("button[name=action][value=continue]").click()
+        with page.expect_navigation():  # what was typed is saved first
+            page.locator("button[name=action][value=continue]").click()
     return page
 
 

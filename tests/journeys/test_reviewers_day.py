@@ -71,6 +71,7 @@ TEXTS = """() => {
   return found.filter(words => words)
 }"""
 CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
+PEOPLE = {"Admin", "Coordinator", "Reviewer"}  # names that the demonstration gives them
 ARGUMENTS = ("The grid is dated and signed for.", "The upgrade path is thin.")
 
 
@@ -152,7 +153,7 @@ class Reader:
     def look(self, name: str) -> None:
         """No fault that axe sees, nothing too wide, no word of the other language, no bare code, no empty heading."""
         expect(self.page.locator("html")).to_have_attribute("lang", self.language)
-        other = sayings("en" if self.language == "nl" else "nl") - sayings(self.language)
+        other = sayings("en" if self.language == "nl" else "nl") - sayings(self.language) - PEOPLE
         said = self.page.evaluate(TEXTS)
         assert [words for words in said if words in other or CODE.fullmatch(words)] == [], name
         headings = self.page.locator("h1, h2, h3").all_text_contents()
