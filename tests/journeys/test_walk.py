@@ -88,10 +88,12 @@ def follow_link(page: Page, email: str) -> None:
     page.get_by_label("E-mail address").fill(email)
     page.get_by_role("button", name="Send me a link").click()
     page.get_by_role("link", name="See the mails").click()
-    for _ in range(50):  # the mail is sent after the answer: look again until it is there
+    for _ in range(300):  # the mail is sent after the answer: look again until it is there
         if mine.count() and mine.first.get_attribute("href") != known:
             break
+        page.wait_for_timeout(100)
         page.reload()
+    assert mine.first.get_attribute("href") != known, "no new mail"
     mine.first.click()
     with page.expect_navigation():
         page.get_by_role("button", name="Sign in", exact=True).last.click()

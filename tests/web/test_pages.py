@@ -174,6 +174,7 @@ def _letters(db: Session, portal: Portal, open_case: Submission) -> World:
     firm = next(m.organisation_id for m in ministry.memberships if m.state_code is None)
     interests.offer(db, ministry, open_case.call, firm, open_case.reference, "use", "So.", make.ISSUER)
     return {
+        "upload": [make.sha256(b"upload")[:32]], "start": ["0", "7"], "whole": ["5", "9"],
         "interest_id": [str(one) for one in db.scalars(select(InterestLink.id))], "answer": ["accept", "decline"],
         "phase": ["1"], "source": ["national"], "status": ["none"], "amount": ["5"],
         "signatory": ["M"], "signatory_role": ["m"], "dated_on-day": ["1"], "dated_on-month": ["2"],
