@@ -120,7 +120,8 @@ def test_a_passkey_of_another_device_is_not_taken(browser: Browser, served: Serv
     page = new_page(browser, served)
     authenticator(page)
     follow_link(page, "coordinator@demo.example")
+    expect(page.locator("#passkey")).to_be_visible(timeout=30_000)
     expect(page.locator("[data-problem]")).to_be_hidden()
     page.locator("#passkey").click()
-    expect(page.locator("[data-problem]")).to_be_visible()
+    expect(page.locator("[data-problem]")).to_be_visible(timeout=30_000)  # when the browser gives up is its own affair
     assert "/account/factors/ask" in page.url

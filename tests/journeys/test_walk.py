@@ -95,8 +95,10 @@ def follow_link(page: Page, email: str) -> None:
         page.reload()
     assert mine.first.get_attribute("href") != known, "no new mail"
     mine.first.click()
+    page.wait_for_url("**/account/link/**")
     with page.expect_navigation():
         page.get_by_role("button", name="Sign in", exact=True).last.click()
+    page.wait_for_url(lambda url: "/account/link/" not in url)
 
 
 def give_factor(page: Page) -> None:
