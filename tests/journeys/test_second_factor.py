@@ -81,7 +81,9 @@ def test_a_new_colleague_takes_an_app_into_use(browser: Browser, served: Served)
     expect(page.get_by_role("link", name="Review")).to_be_visible()
 
 
-def test_a_passkey_is_made_and_given_at_the_next_sign_in(browser: Browser, served: Served) -> None:
+def test_a_passkey_is_made_and_given_at_the_next_sign_in_and_one_of_another_device_is_not_taken(
+    browser: Browser, served: Served
+) -> None:
     page = new_page(browser, served)
     authenticator(page)
     follow_link(page, "coordinator@demo.example")
@@ -114,9 +116,7 @@ def test_a_passkey_is_made_and_given_at_the_next_sign_in(browser: Browser, serve
     page.get_by_role("button", name="Give the second factor").click()
     page.locator("#passkey").click()
     page.wait_for_url("**/manage/calls/aigf-eoi")
-
-
-def test_a_passkey_of_another_device_is_not_taken(browser: Browser, served: Served) -> None:
+    # a passkey of another device is not taken
     page = new_page(browser, served)
     authenticator(page)
     follow_link(page, "coordinator@demo.example")
