@@ -219,7 +219,10 @@ def issue_app(db: Session, person_id: uuid.UUID, name: str) -> Factor:
 
 
 def shown_code(db: Session, factor: Factor, secret_key: str) -> str | None:
-    """A code that the app of a demonstration would show, which was not taken yet; None until the next half minute."""
+    """A code that the app of a demonstration would show, which was not taken yet; None until the next half minute.
+
+    It is good for half a minute at least: the code before it would end with the step that runs now.
+    """
     now = _step(db)
-    step = next((n for n in (now - 1, now, now + 1) if n > (factor.last_step or 0)), None)
+    step = next((n for n in (now, now + 1) if n > (factor.last_step or 0)), None)
     return None if step is None else pyotp.TOTP(shared_secret(factor, secret_key)).generate_otp(step)

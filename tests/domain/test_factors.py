@@ -68,6 +68,18 @@ def test_a_code_is_taken_once_and_none_of_an_earlier_half_minute_after_it(db: Se
     assert isinstance(refusal_of(failure.value), FactorSpent)
 
 
+def test_what_a_demonstration_shows_is_good_for_a_half_minute_more_and_was_not_taken(
+    db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actor, _, app = with_app(db)
+    shown, now = factors.shown_code(db, app, KEY), factors._step(db)
+    assert shown
+    monkeypatch.setattr(factors, "_step", lambda _: now + 1)
+    assert factors.enter(db, actor, shown, KEY, BASE)
+    db.refresh(app)
+    assert factors.shown_code(db, app, KEY) == pyotp.TOTP(factors.shared_secret(app, KEY)).generate_otp(now + 1)
+
+
 @pytest.mark.committed
 def test_of_eight_who_give_the_same_code_at_once_one_gets_in(committed_portal: Portal) -> None:
     with committed_portal.sessions.begin() as db:
