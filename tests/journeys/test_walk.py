@@ -363,7 +363,7 @@ def test_a_reviewer_sees_the_call_and_a_dossier_in_pictures(browser: Browser, se
     page = new_page(browser, served)
     sign_in(page, "reviewer@demo.example")
     for language in ("English", "Nederlands"):
-        page.get_by_role("button", name=language).click()
+        switch(page, language)
         page.goto(f"/review?call={demo.REHEARSAL}")
         page.locator("a[href^='/review/overview']").click()
         expect(page.locator("svg.picture")).to_have_count(11)
