@@ -179,8 +179,8 @@ def reviewer(stage: Stage) -> str:
         db.execute(text("update person set email_verified_at = now() where email = 'bench@rvo.example'"))
         db.execute(
             text(
-                "insert into sign_in (token_hash, person_id, csrf_token, user_agent, last_seen_at, expires_at) select :hash, id, 't', 'bench',"
-                " now(), now() + interval '12 hours' from person where email = 'bench@rvo.example'"
+                "insert into sign_in (token_hash, person_id, csrf_token, user_agent, last_seen_at, factor_at, expires_at)"
+                " select :hash, id, 't', 'bench', now(), now(), now() + interval '12 hours' from person where email = 'bench@rvo.example'"
             ),
             {"hash": tokens.hashed("bench")},
         )
