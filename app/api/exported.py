@@ -28,7 +28,9 @@ After = Annotated[
     str,
     Query(
         max_length=20,
-        description="The reference of the last line that came whole, when a stream broke off. Leave out to start.",
+        description="The reference of the last submission that came whole, when a stream broke off: what is sent then begins "
+        "behind it, and `whole` in the manifest still counts from the first. Leave out to start. What is sent as a table or a "
+        "ZIP has no `after`: ask again.",
     ),
 ]
 
@@ -109,7 +111,10 @@ def export_json(code: Code, actor: Reader, db: Db, portal: PortalDep, after: Aft
 
 @router.get("/calls/{code}/export.csv", tags=["submissions"], response_class=Response, responses=_given("text/csv"))
 def export_csv(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
-    """The answers as a table for spreadsheets: UTF-8 with a byte order mark, semicolons, no cell that runs."""
+    """The answers as a table for spreadsheets: UTF-8 with a byte order mark, semicolons, no cell that runs.
+
+    One table has no place for letters of member states: they are in every other format. It comes whole or not at all: no `after`.
+    """
     call = _closed(db, actor, code)
     entries.require_prepared(db, call)
     return _answer(portal, db, actor, call, "csv", "text/csv; charset=utf-8", exports.as_csv)
@@ -117,7 +122,10 @@ def export_csv(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response
 
 @router.get("/calls/{code}/export.xlsx", tags=["submissions"], response_class=Response, responses=_given(XLSX))
 def export_xlsx(code: Code, actor: Reader, db: Db, portal: PortalDep) -> Response:
-    """The same table as a workbook, every cell of a type of its own."""
+    """The same table as a workbook, every cell of a type of its own, and a second sheet of the letters of member states.
+
+    It comes whole or not at all: no `after`.
+    """
     call = _closed(db, actor, code)
     entries.require_prepared(db, call)
 

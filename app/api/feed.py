@@ -116,7 +116,7 @@ def leaves(request: Request, code: Code, actor: Reader, db: Db) -> Response:
     summary="Acknowledge",
 )
 def acknowledge(ref: Ref, arrived: handed.Arrived, actor: Deliverer, db: Db) -> Response:
-    """Say what arrived, with the digests that you computed. RVO sees it. Said twice it is kept once: 201, then 200.
+    """Say what arrived, with the digests that you computed. RVO sees it. Said twice it is kept once: 201, then 200 with the same body.
 
     Digests that do not fit answer 409 `digest_mismatch`, and RVO sees that too. What was taken back meanwhile may still be
     acknowledged: you have it.

@@ -1,6 +1,7 @@
 """Exports: what EuroHPC and the ministry take away, as JSON, NDJSON, CSV, XLSX or ZIP, each with its manifest."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ FILES = "eoi-files/1"
 MANIFEST = "manifest.json"
 WITHHELD = b"A virus was found in this file, so it is given to nobody. Ask RVO.\n"
 SINCE = ("flags", "is_released", "progress", "readers", "tags")  # columns of the desk, not of what was received
+LETTER = (  # the members of a letter that stand in a table
+    "state", "authority", "number", "version", "sort", "is_commitment", "amount", "phase", "source", "status", "condition",
+    "signatory", "signatory_role", "dated_on", "given_at", "sha256",
+)  # fmt: skip
 ORDER = register.Query(sort="reference", descending=False)
 
 
@@ -56,9 +61,22 @@ def as_csv(db: Session, actor: Actor, call: Call) -> Iterator[bytes]:
 
 
 def to_xlsx(db: Session, actor: Actor, call: Call, out: Any) -> None:
-    """The same as a workbook, written to a file or to its path."""
+    """The same as a workbook, with a second sheet of the letters of member states; written to a file or to its path."""
     dossiers.require_closed(db, call)
-    spreadsheets.xlsx(db, actor, call, ORDER, "en", out, _received(call))
+    head = ("Reference", *(name.replace("_", " ").capitalize() for name in LETTER), "Files")
+    letters = spreadsheets.Sheet("Letters", head, _letters(db, actor, call))
+    spreadsheets.xlsx(db, actor, call, ORDER, "en", out, _received(call), (letters,))
+
+
+def _letters(db: Session, actor: Actor, call: Call) -> Iterator[list[Any]]:
+    """A row a letter, its members as they are in JSON."""
+    for reference, letter in streams.letters(db, actor, call):
+        said = letter | {
+            "is_commitment": "yes" if letter["is_commitment"] else "no",
+            "amount": Decimal(letter["amount"]) if letter["amount"] else "",
+        }
+        files = ", ".join(file["name"] for file in letter["files"])
+        yield [reference, *("" if said[name] is None else said[name] for name in LETTER), files]
 
 
 def _received(call: Call) -> tuple[Column, ...]:

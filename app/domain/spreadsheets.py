@@ -5,7 +5,9 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from itertools import chain
+from typing import Any, NamedTuple
 
 import xlsxwriter
 from sqlalchemy import case, null, or_
@@ -27,6 +29,14 @@ RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 EXCEL_CELL = 32_767  # characters that fit in a cell
 CONFIDENTIAL = N_("Confidential: %(section)s")
 ROWS = N_("Dossiers: %(number)s")
+
+
+class Sheet(NamedTuple):
+    """One more sheet of a workbook: a heading and rows, read as they are written."""
+
+    name: str
+    head: tuple[str, ...]
+    rows: Iterable[Iterable[Any]]
 
 
 def every_column(questions: Questionnaire) -> tuple[Column, ...]:
@@ -107,6 +117,7 @@ def xlsx(
     language: str,
     out: Any,
     shown: tuple[Column, ...] = (),
+    beside: tuple[Sheet, ...] = (),
 ) -> None:
     """The same as a workbook: numbers are numbers, texts are texts and never formulas or links."""
     questions = calls.questions(call)
@@ -130,6 +141,12 @@ def xlsx(
                     _write(sheet, at, place, column.kind, cell(questions, column, row[column.name], language))
         sheet.freeze_panes(1, 1)
         sheet.autofilter(0, 0, max(at, 1), len(shown) - 1)
+        for more in beside:
+            sheet = book.add_worksheet(more.name)
+            for at, values in enumerate(chain((more.head,), more.rows)):
+                for place, value in enumerate(values):
+                    _write(sheet, at, place, "integer" if isinstance(value, int | Decimal) else "text", value)
+            sheet.freeze_panes(1, 1)
 
 
 def on_paper(

@@ -173,6 +173,17 @@ def _content(said: list[Any]) -> Content:
     )
 
 
+def letters(db: Session, actor: Actor, call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every letter that stands to a submission that the actor may read, with its reference, in that order."""
+    dossiers.require_closed(db, call)
+    if _has_letters(db, call):
+        questions = calls.questions(call)
+        for rows in _batches(db, _readable(actor, call, Submission.id, Submission.reference), BATCH):
+            found = _letters(db, questions, rows)
+            for case_id, reference in rows:
+                yield from ((reference, letter) for letter in found.get(case_id, []))
+
+
 def files(db: Session, actor: Actor, call: Call) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every file of the submissions that the actor may read and of the letters to them, each with its name, in order."""
     dossiers.require_closed(db, call)

@@ -1,5 +1,6 @@
 """Letters of member states: written, given, counted against the budget, read by the consortium, and held by the database."""
 
+import io
 import json
 import re
 import secrets
@@ -11,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import openpyxl
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
@@ -403,6 +405,12 @@ def test_readers_and_eurohpc_get_the_letters_that_stood_at_the_seal(
     assert answer.json()["support_letters"][0]["files"][0]["sha256"] == file["sha256"]
     fetched = client.get(answer.json()["support_letters"][0]["files"][0]["url"], headers=key)
     assert fetched.content == make.document()
+    workbook = client.get(f"/api/v1/calls/{world.call.code}/export.xlsx", headers=key)
+    head, *rows = openpyxl.load_workbook(io.BytesIO(workbook.content))["Letters"].values
+    told = [dict(zip(head, row, strict=True)) for row in rows]
+    assert [(t["Reference"], t["Amount"], t["Is commitment"], t["Files"], t["Sha256"]) for t in told] == [
+        (world.case.reference, 7.5, "yes", "l.pdf", letter["sha256"])
+    ]
 
 
 def test_sums_are_exact_by_source_and_phase(db: Session, world: World) -> None:
