@@ -115,9 +115,9 @@ async def session(portal: PortalDep) -> AsyncIterator[Session]:
 Db = Annotated[Session, Depends(session, scope="function")]
 
 
-def cookie_name(settings: Settings) -> str:
-    """The session cookie; `__Host-` needs TLS, which the demonstration mode on 127.0.0.1 has not."""
-    return "__Host-eoi" if settings.base_url.startswith("https://") else "eoi"
+def cookie_name(settings: Settings, name: str = "eoi") -> str:
+    """A cookie of this host alone, by default the session's; `__Host-` needs TLS, which a demonstration has not."""
+    return f"__Host-{name}" if settings.base_url.startswith("https://") else name
 
 
 def current_actor(request: Request, db: Db, portal: PortalDep) -> Actor:

@@ -1,11 +1,13 @@
 """The doorman: what every request and answer passes, whatever room it is for."""
 
 import asyncio
+import json
 import logging
 import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ from starlette.responses import Response
 
 from app.deps import Portal
 from app.domain import audit
+from app.domain.access import ANONYMOUS
 from app.domain.barriers import TooSlow
 from app.domain.errors import CrossSite, NotFound, Refused, TooLarge
 
@@ -41,6 +44,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+REFUSED = frozenset({401, 403, 404, 405, 408, 413, 429})  # told of in the log, whoever asked
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FOR_MACHINES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked by address, not by name
 PATIENCE = 30.0  # seconds for a body to come, and one more for each
@@ -56,12 +60,44 @@ class Numbered(logging.Filter):
         return True
 
 
-def keep_log() -> None:
-    """Write the log of this process to standard error."""
+class Structured(logging.Formatter):
+    """Each line of the log as one JSON object, for machines that collect them; `told` of a record are fields of it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; a trace is in it, not below it."""
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "request": record.__dict__.get("request", "-"),
+            "room": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line | record.__dict__.get("told", {}), ensure_ascii=False)
+
+
+def keep_log(form: str) -> None:
+    """Write the log of this process to standard error, in UTC: as `json` or as `text`."""
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(request)s %(name)s %(message)s")
+    plain.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.addFilter(Numbered())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(request)s %(name)s %(message)s"))
+    handler.setFormatter(Structured() if form == "json" else plain)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _answered(scope: Scope, status: int) -> None:
+    """A line on each answer to a machine, and on each refusal to a person: the page asked for, not its address.
+
+    What stands in an address may be a token, a name or anything; of whoever asked, the line has only the role.
+    """
+    if not scope["path"].startswith(API) and status not in REFUSED:
+        return
+    place = scope["path"] if scope["path"].startswith(API) else getattr(scope.get("route"), "path", "no page")
+    actor = scope.get("state", {}).get("actor", ANONYMOUS)
+    told = {"method": scope["method"], "route": place, "status": status, "by": actor.staff_role or actor.kind}
+    log.info("%s %s %d", scope["method"], place, status, extra={"told": told})
 
 
 class Doorman:
@@ -86,8 +122,7 @@ class Doorman:
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                if is_api:
-                    log.info("%s %s %d", scope["method"], scope["path"], message["status"])
+                _answered(scope, message["status"])
                 has = {name.lower() for name, _ in message["headers"]}
                 extra = {**HEADERS, "X-Request-ID": number}
                 if self.origin.startswith("https://"):

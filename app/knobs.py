@@ -26,6 +26,14 @@ def switch(env: Mapping[str, str], name: str) -> bool:
     return value in YES
 
 
+def choice(env: Mapping[str, str], name: str, offered: tuple[str, ...]) -> str:
+    """One of the words offered; the first of them where nothing is said."""
+    value = env.get(name) or offered[0]
+    if value not in offered:
+        raise SettingsRefused(f"{name} is '{value}': write {' or '.join(offered)}.")
+    return value
+
+
 def number(env: Mapping[str, str], name: str, default: int, most: int) -> int:
     """A whole number from 1 to `most`."""
     value = env.get(name) or str(default)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
@@ -164,6 +165,7 @@ def create_app(portal: Portal) -> FastAPI:
     app.add_exception_handler(Infected, _infected)
     app.add_exception_handler(DBAPIError, _database_refused)
     app.add_exception_handler(PoolTimeout, _database_refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _http)
     app.add_exception_handler(Exception, _broken)
@@ -199,7 +201,7 @@ async def _refused(request: Request, failure: Exception) -> Response:
             form = await request.form(max_fields=pages.MAX_FIELDS, max_part_size=pages.MAX_TEXT)
             request.state.form = form
             await form.close()
-        except (HTTPException, AssertionError, RuntimeError, Refused):
+        except (HTTPException, ClientDisconnect, AssertionError, RuntimeError, Refused):
             log.info("the form of a refused request could not be read")
     return await run_in_threadpool(_show, request, refusal)
 
@@ -210,6 +212,12 @@ def _show(request: Request, refusal: Refused) -> Response:
     if request.headers.get("accept") == "application/json" or request.scope["path"].startswith(API):
         return problem(refusal)
     return pages.refused(request, refusal, **noted)
+
+
+async def _gone(request: Request, failure: Exception) -> Response:
+    """Whoever sent a form left before it was whole: nothing was done, and nobody waits for an answer."""
+    log.info("the sender of a form left before it was whole")
+    return Response(status_code=400)
 
 
 async def _infected(request: Request, failure: Exception) -> Response:

@@ -83,13 +83,13 @@ def own_jwks(settings: Settings) -> dict[str, Any]:
 def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
     """Migrate when this process may, refuse to serve unsafely, then serve until told to stop."""
     forge.heat()
-    doorman.keep_log()
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if demo:
         os.environ["DEMO"] = "1"
     if port:
         os.environ["PORT"] = str(port)
     settings = Settings.from_env(os.environ, demo=demo)
+    doorman.keep_log(settings.log_format)
     for warning in settings.warnings():
         log.warning(warning)
     with databases(settings) as urls:
@@ -108,6 +108,7 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
             host=host,
             port=settings.port,
             workers=workers or settings.workers,
+            log_config=None,  # its lines are of one form with ours
             log_level="warning",
             access_log=False,
             proxy_headers=bool(settings.trusted_proxies),

@@ -67,6 +67,10 @@ class Settings:
         "METRICS_TOKEN", "none: /metrics answers to this machine only", f"Bearer token, at least {TOKEN_LENGTH} signs."
     )
 
+    log_format: str = knob(
+        "LOG_FORMAT", "json; demonstration: text", "Each line of the log as a JSON object, or as text."
+    )
+
     vies_url: str | None = knob(
         "VIES_URL", "none: VAT numbers are not looked up", "Address of the VIES REST API, as https://host/rest-api."
     )
@@ -115,6 +119,7 @@ class Settings:
             api_requests=knobs.number(env, "API_REQUESTS", 600, MAX_REQUESTS),
             webhook_networks=knobs.networks(env, "WEBHOOK_NETWORKS", ""),
             metrics_token=_token(env, is_demo),
+            log_format=knobs.choice(env, "LOG_FORMAT", ("text", "json") if is_demo else ("json", "text")),
             vies_url=knobs.service(env, "VIES_URL", is_demo),
             vies_requester=env.get("VIES_REQUESTER") or None,
             gleif_url=knobs.service(env, "GLEIF_URL", is_demo),

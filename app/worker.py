@@ -15,8 +15,8 @@ from app.settings import Settings
 
 def worker() -> FastAPI:
     """The application, by the settings of the environment."""
-    doorman.keep_log()
     settings = Settings.from_env(os.environ, demo=os.environ.get("DEMO") == "1")
+    doorman.keep_log(settings.log_format)
     portal = Portal.opened(settings, settings.database_url or "")
     for number in (signal.SIGINT, signal.SIGTERM):
         _before(number, portal.bell.silence)

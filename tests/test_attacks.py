@@ -259,6 +259,29 @@ def test_over_tls_the_session_cookie_is_bound_to_this_host_and_hidden_from_scrip
     client.close()
 
 
+def test_over_tls_no_cookie_is_for_other_hosts_and_each_is_ended_as_it_was_set(portal: Portal) -> None:
+    portal.settings = replace(portal.settings, base_url="https://eoi.example")
+    client = TestClient(create_app(portal), base_url="https://eoi.example", follow_redirects=False)
+    headers = {"Origin": "https://eoi.example"}
+    answers = [client.post("/account/sign-in", data={"email": LEAD, "next": ""}, headers=headers)]
+    answers.append(client.post("/language", data={"language": "nl", "next": "/calls"}, headers=headers))
+    assert 'lang="nl"' in client.get("/calls").text
+    answers.append(client.post(re.findall(r"/account/link/[\w-]+", deliver(portal)[-1])[-1], headers=headers))
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', client.get("/account").text)[0]
+    form = {"csrf_token": token, "name": "Lee", "language": "en"}
+    answers.append(client.post("/account", data=form, headers=headers))
+    answers.append(client.post("/account/sign-out", data=form, headers=headers))
+    given = [cookie for answer in answers for cookie in answer.headers.get_list("set-cookie")]
+    assert [cookie.partition("=")[0] for cookie in given] == [
+        "__Host-browser", "__Host-language", "__Host-eoi", "__Host-language", "__Host-eoi"
+    ]  # fmt: skip
+    for cookie in given:
+        assert {"HttpOnly", "Path=/", "SameSite=lax", "Secure"} <= set(cookie.split("; ")), cookie
+        assert "domain" not in cookie.lower()
+    assert list(client.cookies) == ["__Host-browser"]
+    client.close()
+
+
 def test_every_answer_has_the_headers_of_safety(client: TestClient) -> None:
     for path in ("/calls", "/nowhere", "/account", "/static/main.css", "/api/v1/time", "/api/v1/nowhere"):
         headers = client.get(path).headers

@@ -19,6 +19,7 @@ from app.infra.postgres import Cluster
 from app.infra.signing import Signer
 from app.models import (
     Assignment,
+    Conflict,
     HandIn,
     Note,
     Recommendation,
@@ -319,6 +320,27 @@ def until_waiting(portal: Portal, cluster: Cluster, number: int) -> None:
         while watcher.execute(seen).scalar_one() < number:
             watcher.rollback()
     engine.dispose()
+
+
+@pytest.mark.committed
+def test_whoever_states_twice_at_once_is_taken_at_both_words_and_the_last_one_counts(
+    committed_portal: Portal, cluster: Cluster
+) -> None:
+    _, first, _, reference = prepared(committed_portal, cluster)
+    with ThreadPoolExecutor(2) as pool, committed_portal.sessions.begin() as stating:
+        case = stating.scalars(select(Submission).where(Submission.reference == reference)).one()
+        make.free(stating, first, case)
+        stating.flush()
+        again = [
+            pool.submit(in_its_own, committed_portal, reference, lambda db, c: make.free(db, first, c)) for _ in "ab"
+        ]
+        until_waiting(committed_portal, cluster, 2)
+        stating.commit()
+        assert [one.result() for one in again] == ["done", "done"]
+    with committed_portal.sessions.begin() as db:
+        stated = db.scalars(select(Conflict.replaced_at).where(Conflict.person_id == first.person_id)).all()
+        assert (len(stated), stated.count(None)) == (4, 1)
+        assert verification.run(db) == []
 
 
 @pytest.mark.committed

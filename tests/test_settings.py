@@ -28,6 +28,7 @@ def test_real_settings_start_without_a_word() -> None:
     made = settings()
     assert made.warnings() == []
     assert (made.demo, made.base_url, made.workers, made.port) == (False, "https://eoi.rvo.example", 2, 8000)
+    assert (made.log_format, settings(demo=True).log_format) == ("json", "text")
     assert (made.mail_sender, made.security_contact) == ("noreply@eoi.rvo.example", "security@eoi.rvo.example")
     assert (made.allowed_hosts, made.trusted_proxies) == (("eoi.rvo.example",), ("127.0.0.1",))
 
@@ -51,7 +52,7 @@ WRONG: list[tuple[str, str]] = [
     ("PORT", "0"), ("PORT", "65536"), ("PORT", "http"),
     ("TRUSTED_PROXIES", "0.0.0.0/0"), ("TRUSTED_PROXIES", "127.0.0.1, ::/0"), ("TRUSTED_PROXIES", "*"),
     ("TRUSTED_PROXIES", "proxy.rvo.example"),
-    ("METRICS_TOKEN", "short"), ("METRICS_TOKEN", "a" * 40), ("DEMO", "maybe"),
+    ("METRICS_TOKEN", "short"), ("METRICS_TOKEN", "a" * 40), ("DEMO", "maybe"), ("LOG_FORMAT", "xml"),
 ]  # fmt: skip
 # What the demonstration may do without: its mails stay on a page, its address on this machine.
 LENIENT = {

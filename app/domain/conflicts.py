@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.domain import access, assignments, audit, memos, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, ConflictNotStated, Invalid, NotFound, ReasonMissing
-from app.models import Assignment, Conflict, Submission, Version
+from app.models import Assignment, Conflict, Person, Submission, Version
 
 LEVELS = ("none", "possible", "conflict")
 REASON_LENGTH = 2000
@@ -67,6 +67,7 @@ def state(db: Session, actor: Actor, submission: Submission, level: str, reason:
     reason = reason.strip()[:REASON_LENGTH]
     if level != "none" and not reason:
         raise ReasonMissing
+    db.execute(select(Person.id).where(Person.id == actor.person_id).with_for_update(key_share=True))  # one at a time
     db.execute(
         update(Conflict)
         .where(

@@ -17,6 +17,7 @@ EVENTS = {
     "organisation.verified": N_("had an organisation vouched for"),
     "person.identity_connected": N_("connected a way to sign in"),
     "person.profile_changed": N_("changed name or language"),
+    "person.sessions_ended": N_("ended all sessions of a person"),
     "person.signed_in": N_("signed in"),
     "person.signed_out": N_("signed out, or ended a session"),
     "person.signed_out_everywhere": N_("signed out everywhere"),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.domain import accounts, audit, outbox, throttle
 from app.domain.access import ANONYMOUS, BY_LINK, Actor, Belonging
-from app.domain.errors import LinkInvalid, NotFound
+from app.domain.errors import Forbidden, LinkInvalid, NotFound
 from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
 from app.models import Person, SignIn, SignInLink
@@ -21,6 +21,7 @@ SESSION_IDLES = timedelta(hours=2)
 STAFF_LIVES = timedelta(hours=8)
 STAFF_IDLES = timedelta(minutes=30)
 PROOF_HOLDS = timedelta(minutes=10)  # before what cannot be undone, the second factor is asked anew
+MOST_SESSIONS = 10  # of one person at once
 SEEN_EVERY = timedelta(minutes=1)
 LINKS_PER_EMAIL = 5
 LINKS_PER_ADDRESS = 50
@@ -101,11 +102,14 @@ class Shown:
 def open_session(
     db: Session, person: Person, browser: str, user_agent: str, base_url: str, shown: Shown | None = None
 ) -> str:
-    """A new session of a person who has shown who they are; its secret."""
+    """A new session of a person who has shown who they are; its secret. Of too many, the one unused for longest ends."""
     by = shown or Shown()
     if _is_new_device(db, person, browser):
         body = translate(person.language, NEW_DEVICE_TEXT, link=f"{base_url}/account")
         outbox.enqueue(db, "new_device", person.email, translate(person.language, NEW_DEVICE_SUBJECT), body)
+    mine = (SignIn.person_id == person.id, SignIn.ended_at.is_(None))
+    kept = select(SignIn.id).where(*mine).order_by(SignIn.last_seen_at.desc()).limit(MOST_SESSIONS - 1)
+    db.execute(update(SignIn).where(*mine, SignIn.id.not_in(kept)).values(ended_at=func.clock_timestamp()))
     secret = secrets.token_urlsafe(32)
     db.add(
         SignIn(
@@ -239,6 +243,19 @@ def sign_out_everywhere(db: Session, actor: Actor) -> None:
     """End every session of the actor, this one too."""
     end_all(db, accounts.require_id(actor))
     audit.record(db, actor, "person.signed_out_everywhere")
+
+
+def end_of(db: Session, actor: Actor, email: str) -> None:
+    """End every session of somebody else, as an administrator; links that were mailed before are void. NotFound if nobody."""
+    if not actor.is_staff("admin"):
+        raise Forbidden
+    person = accounts.find_person(db, email)
+    if person is None:
+        raise NotFound
+    end_all(db, person.id)
+    unused = update(SignInLink).where(SignInLink.email == person.email, SignInLink.used_at.is_(None))
+    db.execute(unused.values(used_at=func.clock_timestamp()))
+    audit.record(db, actor, "person.sessions_ended", person=str(person.id))
 
 
 def end_all(db: Session, person_id: uuid.UUID) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.deps import Db, Portal, PortalDep, cookie_name
+from app.deps import Db, Portal, PortalDep
 from app.domain import accounts, factors, identifiers, personal, sign_ins
 from app.domain.errors import NotFound
 from app.infra import i18n
@@ -55,7 +55,7 @@ def send_link(request: Request, form: pages.Form, actor: Public, db: Db, portal:
     if not accounts.is_email(email):
         errors = {"email": Message(EMAIL_WRONG, {}).text(pages.language_of(request))}
         return _sign_in(request, portal, email, path, errors, 422)
-    browser = request.cookies.get(sessions.BROWSER) or secrets.token_urlsafe(32)
+    browser = sessions.browser_of(request) or secrets.token_urlsafe(32)
     language = pages.language_of(request)
     sign_ins.request_link(db, email, browser, pages.network(request), portal.settings.base_url, language, path)
     response = pages.render(request, "account/link_sent.html", email=email)
@@ -75,7 +75,7 @@ def use_link(request: Request, token: str, form: pages.Form, actor: Public, db: 
     agent = request.headers.get("user-agent", "")
     if actor.kind == "person":  # the session that this one replaces
         sign_ins.sign_out(db, actor)
-    secret, path = sign_ins.use_link(db, token, request.cookies.get(sessions.BROWSER, ""), agent, language, base_url)
+    secret, path = sign_ins.use_link(db, token, sessions.browser_of(request), agent, language, base_url)
     return sessions.open_to(sessions.landing(sign_ins.actor_of(db, secret), path), portal, secret)
 
 
@@ -89,10 +89,7 @@ def sign_out(form: pages.Form, actor: Halfway, db: Db, portal: PortalDep) -> Res
 def _left(portal: Portal) -> Response:
     response = pages.redirect("/calls")
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
-    response.delete_cookie(
-        cookie_name(portal.settings), path="/", secure=portal.settings.base_url.startswith("https://"), httponly=True
-    )
-    return response
+    return sessions.drop(response, portal, sessions.SESSION)
 
 
 @router.post("/sign-ins/end")
@@ -130,13 +127,11 @@ def _browser(agent: str) -> str:
 
 
 @router.post("")
-def profile(form: pages.Form, actor: Applicant, db: Db) -> Response:
+def profile(form: pages.Form, actor: Applicant, db: Db, portal: PortalDep) -> Response:
     """Change my name and language."""
     language = pages.field(form, "language", 5)
     accounts.set_profile(db, actor, pages.field(form, "name", 200), language if language in i18n.LANGUAGES else "en")
-    response = pages.redirect("/account")
-    response.delete_cookie("language")
-    return response
+    return sessions.drop(pages.redirect("/account"), portal, pages.LANGUAGE)
 
 
 @router.get("/data.json")

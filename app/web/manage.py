@@ -7,9 +7,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import accounts, appointments, calls, drafts, glossary, identifiers, oversight
+from app.domain import accounts, appointments, calls, drafts, glossary, identifiers, oversight, sign_ins
 from app.domain.access import STAFF_RANK
 from app.domain.accounts import is_email
+from app.domain.errors import NotFound
 from app.domain.questionnaire import Questionnaire
 from app.infra.i18n import N_, Message, sort_key
 from app.web import pages
@@ -19,6 +20,7 @@ router = APIRouter(prefix="/manage")
 
 CHECK_PAGE = N_("Check page")
 WRONG_PERSON = N_("Give an e-mail address and a role.")
+UNKNOWN_PERSON = N_("Nobody has an account with that e-mail address.")
 WRONG_STATE = N_("Give a member state, the name of the authority, and an e-mail address.")
 
 
@@ -35,12 +37,12 @@ def index(request: Request, actor: Reviewer, db: Db) -> Response:
 
 
 @router.get("/people")
-def people(request: Request, actor: Coordinator, db: Db) -> Response:
+def people(request: Request, actor: Coordinator, db: Db, ended: str = "") -> Response:
     """Staff, and the accounts of member states."""
-    return _people(request, db)
+    return _people(request, db, is_ended=ended == "1")
 
 
-def _people(request: Request, db: Db, problem: str = "", status: int = 200) -> Response:
+def _people(request: Request, db: Db, problem: str = "", status: int = 200, is_ended: bool = False) -> Response:
     names = identifiers.country_names(pages.language_of(request))
     return pages.render(
         request,
@@ -51,6 +53,7 @@ def _people(request: Request, db: Db, problem: str = "", status: int = 200) -> R
         states=oversight.state_accounts(db),
         countries=sorted(((c, names[c]) for c in identifiers.EU27), key=lambda entry: entry[1]),
         roles=list(STAFF_RANK),
+        is_ended=is_ended,
         problem=Message(problem).text(pages.language_of(request)) if problem else "",
     )
 
@@ -84,6 +87,16 @@ def end_role(person_id: uuid.UUID, form: pages.Form, actor: AdminAnew, db: Db) -
     """Take a staff role away and end that person's sessions."""
     accounts.end_staff_role(db, actor, person_id)
     return pages.redirect("/manage/people")
+
+
+@router.post("/sign-ins/end")
+def end_sessions(request: Request, form: pages.Form, actor: AdminAnew, db: Db) -> Response:
+    """End every session of somebody: their computer was lost, or somebody else sits at it."""
+    try:
+        sign_ins.end_of(db, actor, pages.field(form, "email", 300))
+    except NotFound:
+        return _people(request, db, UNKNOWN_PERSON, 422)
+    return pages.redirect("/manage/people?ended=1")
 
 
 @router.post("/states")

@@ -24,7 +24,7 @@ from markupsafe import Markup
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.deps import ActorDep
+from app.deps import ActorDep, cookie_name
 from app.domain import amounts, audit, calls, glossary
 from app.domain.access import ANONYMOUS
 from app.domain.errors import ConflictNotStated, CrossSite, Invalid, Refused
@@ -33,6 +33,7 @@ from app.infra.places import place
 
 TEMPLATES = place("templates")
 STATIC = place("static")
+LANGUAGE = "language"  # the cookie of the language chosen
 MACROS = {"govuk_frontend_jinja": PackageLoader("govuk_frontend_jinja")}
 MAX_FIELDS = 20_000
 MAX_FILES = 20
@@ -105,7 +106,7 @@ def static(path: str) -> str:
 
 def language_of(request: Request) -> str:
     """The language chosen by the switch, else the person's, else the browser's, else English."""
-    chosen = request.cookies.get("language")
+    chosen = request.cookies.get(cookie_name(request.app.state.portal.settings, LANGUAGE))
     actor = getattr(request.state, "actor", ANONYMOUS)
     if chosen in i18n.LANGUAGES:
         return str(chosen)

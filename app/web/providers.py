@@ -25,7 +25,7 @@ def ask(
     request: Request, name: str, actor: Public, db: Db, portal: PortalDep, next: str = "", anew: str = ""
 ) -> Response:
     """Off to the provider."""
-    provider, browser = _provider(portal, name), request.cookies.get(sessions.BROWSER) or secrets.token_urlsafe(32)
+    provider, browser = _provider(portal, name), sessions.browser_of(request) or secrets.token_urlsafe(32)
     key, then = portal.settings.secret_key, pages.own_path(next) if next else ""
     asked = identities.ask(db, actor, provider, browser, pages.network(request), then, key)
     try:
@@ -60,7 +60,7 @@ def answer(
     iss: str = "",
 ) -> Response:
     """Back from the provider: signed in, on to the page that was asked for. An answer is taken once, whatever comes of it."""
-    provider, browser = _provider(portal, name), request.cookies.get(sessions.BROWSER, "")
+    provider, browser = _provider(portal, name), sessions.browser_of(request)
     key, base_url = portal.settings.secret_key, portal.settings.base_url
     with portal.sessions.begin() as once:
         asked = identities.take(once, provider, state[:MOST], browser, key)

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from fastapi import Request
 from starlette.responses import Response
 
 from app.deps import Portal, cookie_name
@@ -9,14 +10,14 @@ from app.domain import sign_ins
 from app.domain.access import Actor
 from app.web import pages
 
-BROWSER = "browser"
+SESSION, BROWSER = "eoi", "browser"
 BROWSER_KEPT = timedelta(days=180)  # by it a browser is known again, so that only new ones are told of
 
 
 def keep(response: Response, portal: Portal, name: str, value: str, lives: timedelta) -> Response:
     """The answer with a cookie that scripts and other sites never see."""
     response.set_cookie(
-        name,
+        cookie_name(portal.settings, name),
         value,
         max_age=int(lives.total_seconds()),
         httponly=True,
@@ -34,7 +35,21 @@ def open_to(path: str, portal: Portal, secret: str) -> Response:
 
 def hold(response: Response, portal: Portal, secret: str) -> Response:
     """The answer with the session's secret."""
-    return keep(response, portal, cookie_name(portal.settings), secret, sign_ins.SESSION_LIVES)
+    return keep(response, portal, SESSION, secret, sign_ins.SESSION_LIVES)
+
+
+def drop(response: Response, portal: Portal, name: str) -> Response:
+    """The answer that ends a cookie: without what it was set with, a browser would keep it."""
+    is_secure = portal.settings.base_url.startswith("https://")
+    response.delete_cookie(
+        cookie_name(portal.settings, name), path="/", secure=is_secure, httponly=True, samesite="lax"
+    )
+    return response
+
+
+def browser_of(request: Request) -> str:
+    """The secret by which this browser is known again; empty where it has none."""
+    return request.cookies.get(cookie_name(request.app.state.portal.settings, BROWSER), "")
 
 
 def landing(actor: Actor, asked_for: str) -> str:

@@ -16,7 +16,7 @@ from app.deps import Db, PortalDep
 from app.domain import accounts, calls, grants
 from app.domain.errors import NotFound
 from app.infra import i18n, times
-from app.web import pages
+from app.web import pages, sessions
 from app.web.guards import Public
 
 router = APIRouter()
@@ -59,15 +59,7 @@ def choose_language(request: Request, form: pages.Form, actor: Public, db: Db, p
     if actor.kind == "person":
         accounts.set_profile(db, actor, actor.name, language)
     response = pages.redirect(pages.own_path(pages.field(form, "next")))
-    response.set_cookie(
-        "language",
-        language,
-        max_age=int(LANGUAGE_KEPT.total_seconds()),
-        samesite="lax",
-        secure=portal.settings.base_url.startswith("https://"),
-        httponly=True,
-    )
-    return response
+    return sessions.keep(response, portal, pages.LANGUAGE, language, LANGUAGE_KEPT)
 
 
 @router.get("/healthz")

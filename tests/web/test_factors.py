@@ -5,13 +5,15 @@ from typing import Any
 
 import pyotp
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app import models
 from app.deps import Portal
 from app.domain import accounts, factors, sign_ins
-from app.models import Appointment, Factor, Person
+from app.domain.tokens import hashed
+from app.models import Appointment, Event, Factor, Person
 from tests import make
 from tests.conftest import deliver, give_factor
 from tests.web.test_guards import SignIn
@@ -126,6 +128,48 @@ def test_a_staff_role_takes_two_administrators(client: TestClient, db: Session, 
     assert press("bob@rvo.example", "confirmation") == 303
     assert now() == "admin"
     assert press("bob@rvo.example", "rejection") == 409
+
+
+def test_an_administrator_ends_the_sessions_of_a_submitter_and_what_was_mailed_to_them(
+    client: TestClient, portal: Portal, db: Session, sign_in: SignIn
+) -> None:
+    lead = make.person(db, "lead@firm.example")
+    by_link(client, portal, "lead@firm.example")
+    stolen = client.cookies["eoi"]
+    client.cookies.delete("eoi")
+    client.post("/account/sign-in", data={"email": "lead@firm.example", "next": ""})
+    (link,) = [one for mail in deliver(portal)[-1:] for one in re.findall(r"/account/link/[\w-]+", mail)]
+    browser = client.cookies["browser"]
+    make.person(db, "cas@rvo.example", staff="coordinator")
+    make.person(db, "ada@rvo.example", staff="admin")
+    form = {"email": "LEAD@firm.example"}
+    assert (
+        client.post("/manage/sign-ins/end", data=form | {"csrf_token": sign_in(client, "cas@rvo.example")}).status_code
+        == 404
+    )
+    assert sign_ins.actor_of(db, stolen).kind == "person"
+    form["csrf_token"] = sign_in(client, "ada@rvo.example")
+    assert client.post("/manage/sign-ins/end", data=form | {"email": "nobody@firm.example"}).status_code == 422
+    assert client.post("/manage/sign-ins/end", data=form).headers["location"] == "/manage/people?ended=1"
+    assert "The sessions were ended." in client.get("/manage/people?ended=1").text
+    assert sign_ins.actor_of(db, stolen).kind == "anonymous"
+    client.cookies.clear()
+    client.cookies.set("browser", browser)
+    assert client.post(link).status_code == 422
+    told = db.scalars(select(Event).where(Event.name == "person.sessions_ended")).one()
+    assert told.detail == {"person": str(lead.person_id)}
+
+
+def test_of_more_sessions_than_ten_the_one_unused_for_longest_ends(db: Session) -> None:
+    lead, other = make.person(db, "lead@firm.example"), make.person(db, "other@firm.example")
+    person, stranger = db.get_one(Person, lead.person_id), db.get_one(Person, other.person_id)
+    theirs = sign_ins.open_session(db, stranger, "b", "", make.ISSUER)
+    held = [sign_ins.open_session(db, person, "b", "", make.ISSUER) for _ in range(10)]
+    seen = update(models.SignIn).where(models.SignIn.token_hash == hashed(held[0]))
+    db.execute(seen.values(last_seen_at=func.clock_timestamp()))
+    held.append(sign_ins.open_session(db, person, "b", "", make.ISSUER))
+    assert [sign_ins.actor_of(db, secret).kind for secret in held] == ["person", "anonymous", *["person"] * 9]
+    assert sign_ins.actor_of(db, theirs).kind == "person"
 
 
 def test_a_session_fixed_before_signing_in_is_not_the_one_after_it(
