@@ -28,7 +28,7 @@ from app.domain.redaction import Sections
 from app.infra import pdf
 from app.models import Disclosure
 from app.web import pages
-from app.web.guards import Coordinator
+from app.web.guards import Coordinator, CoordinatorAnew
 
 router = APIRouter(prefix="/review/disclosures")
 Number = Annotated[int, Path(ge=1, le=2**31)]
@@ -119,7 +119,7 @@ def extend(disclosure: Number, form: pages.Form, actor: Coordinator, db: Db) -> 
 
 
 @router.post("/{disclosure}/closing")
-def close(disclosure: Number, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def close(disclosure: Number, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Close it for good."""
     disclosures.close(db, actor, disclosures.load(db, actor, disclosure), pages.field(form, "reason"))
     return pages.redirect(f"/review/disclosures/{disclosure}")
@@ -213,7 +213,7 @@ def decide(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, d
 
 
 @router.post("/{disclosure}/items/{ref}/confirmation")
-def confirm(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def confirm(disclosure: Number, ref: str, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Confirm the decision of a colleague."""
     found = _item(db, actor, disclosure, ref)
     decisions.confirm(db, actor, found)
@@ -237,7 +237,7 @@ def leave_out(disclosure: Number, ref: str, form: pages.Form, actor: Coordinator
 
 @router.post("/{disclosure}/sets")
 def produce(
-    request: Request, disclosure: Number, form: pages.Form, actor: Coordinator, db: Db, portal: PortalDep
+    request: Request, disclosure: Number, form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep
 ) -> Response:
     """Produce the redacted set."""
     found, language = disclosures.load(db, actor, disclosure), pages.language_of(request)

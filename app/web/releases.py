@@ -93,7 +93,7 @@ def recall(form: pages.Form, actor: CoordinatorAnew, db: Db, portal: PortalDep) 
 
 
 @router.post("/release/conclusion")
-def conclude(form: pages.Form, actor: Coordinator, db: Db) -> Response:
+def conclude(form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Say that RVO has finished with a call."""
     call = calls.by_code(db, pages.field(form, "call", 100))
     releases.conclude(db, actor, call)

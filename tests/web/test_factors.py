@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app import models
 from app.deps import Portal
-from app.domain import accounts, factors, sign_ins
+from app.domain import accounts, factors, releases, sign_ins
 from app.domain.tokens import hashed
 from app.models import Appointment, Event, Factor, Person
 from tests import make
@@ -19,6 +19,29 @@ from tests.conftest import deliver, give_factor
 from tests.web.test_guards import SignIn
 
 STAFF = "jo@rvo.example"
+NO_WAY_BACK = (
+    "/manage/calls/{code}/deadlines",
+    "/manage/calls/{code}/deadlines/{change_id}/confirmation",
+    "/manage/calls/{code}/destructions/{destruction_id}/confirmation",
+    "/manage/calls/{code}/exemptions",
+    "/manage/calls/{code}/exemptions/{exemption_id}/confirmation",
+    "/manage/keys",
+    "/manage/keys/{key_id}/approval",
+    "/manage/keys/{key_id}/secret",
+    "/manage/people",
+    "/manage/people/proposals/{appointment_id}/confirmation",
+    "/manage/people/{person_id}/end",
+    "/manage/webhooks/{webhook_id}/approval",
+    "/manage/webhooks/{webhook_id}/secret",
+    "/review/disclosures/{disclosure}/closing",
+    "/review/disclosures/{disclosure}/items/{ref}/confirmation",
+    "/review/disclosures/{disclosure}/sets",
+    "/review/release",
+    "/review/release/conclusion",
+    "/review/release/recall",
+    "/review/{ref}/recall",
+    "/review/{ref}/releases",
+)
 
 
 def by_link(client: TestClient, portal: Portal, email: str, then: str = "") -> str:
@@ -101,6 +124,26 @@ def test_before_what_matters_the_factor_is_asked_anew_and_what_was_typed_is_show
     give_factor(client, db, portal, STAFF)
     assert client.post("/manage/people", data=form).status_code == 303
     assert [one.email for one in db.scalars(select(Appointment))] == ["new@rvo.example"]
+
+
+def test_what_staff_cannot_undo_asks_the_factor_anew_and_leaves_everything_as_it_was(
+    client: TestClient, portal: Portal, db: Session, sign_in: SignIn
+) -> None:
+    case, actor = make.submission(db)
+    make.send(db, actor, case, portal.signer)
+    make.close(db, case.call)
+    make.person(db, STAFF, staff="admin")
+    token = sign_in(client, STAFF)
+    with make.owner(db):
+        db.execute(text("update sign_in set factor_at = factor_at - :by"), {"by": sign_ins.PROOF_HOLDS})
+    finishing = {"csrf_token": token, "call": case.call.code}
+    assert client.post("/review/release/conclusion", data=finishing).status_code == 401
+    assert releases.conclusion(db, case.call) is None
+    named = {"{code}": case.call.code, "{ref}": case.reference, "{disclosure}": "1"}
+    for route in NO_WAY_BACK:
+        path = re.sub(r"\{\w+\}", lambda found: named.get(found[0], "0" * 32), route)
+        refused = client.post(path, data={"csrf_token": token})
+        assert (refused.status_code, "/account/factors/ask" in refused.text) == (401, True), route
 
 
 def test_a_staff_role_takes_two_administrators(client: TestClient, db: Session, sign_in: SignIn) -> None:
