@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from sqlalchemy.orm import Session
 
-from app.domain import attempts, audit, calls, drafts, mails, receipts, references, statements
+from app.domain import access, attempts, audit, calls, drafts, mails, receipts, references, statements
 from app.domain.access import Actor
 from app.domain.accounts import Known
 from app.domain.errors import NotFound
@@ -35,7 +35,7 @@ select {drafts.STATE.format(code="%(code)s::text", case="s.id")} as now, j.state
     from person p where lower(p.email) in (lower(%(email)s), lower(j.contact))) as people
 from submission s join call c on c.id = s.call_id join organisation o on o.id = s.organisation_id
 left join judgement j on j.submission_id = s.id
-where s.reference = %(reference)s and s.organisation_id = any(%(own)s)"""
+where s.reference = %(reference)s and (s.organisation_id = any(%(own)s) or s.id = any(%(seats)s))"""
 
 _KEPT = "(select * from judgement where submission_id = %(case)s and state = %(state)s)"
 _FRESH = """(select %(title)s::text as title, %(is_consented)s::boolean as is_consented, %(answers)s::jsonb as answers,
@@ -89,7 +89,7 @@ class Before:
 def before(db: Session, actor: Actor, reference: str, key: str) -> Before:
     """What there is before a press with this key; NotFound where it is no case of the actor's."""
     asked = {
-        "reference": references.normalised(reference), "own": actor.organisations, "key": key, "code": drafts.CODE,
+        "reference": references.normalised(reference), **access.own(actor), "key": key, "code": drafts.CODE,
         "person": actor.person_id, "email": actor.email,
     }  # fmt: skip
     row = db.connection().exec_driver_sql(_BEFORE, asked).one_or_none()

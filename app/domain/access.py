@@ -30,6 +30,7 @@ BY_LINK = "e-mail link"
 LEVELS = ("low", "substantial", "high")  # of a sign-in, as eIDAS has them
 KEPT = 256  # actors whose statements a process keeps: what is asked for them, never what was answered
 EDITORS = frozenset({"owner", "editor"})
+PARTNER = "partner"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,15 @@ class Belonging:
     role: str
     country: str
     state_code: str | None
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A person's live part in one submission, whosever it is. `organisation` is whom they act for, where another one."""
+
+    submission_id: uuid.UUID
+    role: str
+    organisation: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,7 @@ class Actor:
     language: str = "en"
     staff_role: str | None = None
     memberships: tuple[Belonging, ...] = ()
+    seats: tuple[Seat, ...] = ()
     owes_factor: bool = False
     is_proven: bool = False
     provider: str | None = None
@@ -75,9 +86,27 @@ class Actor:
         """Whether this actor is a member of the organisation that the submission belongs to."""
         return any(m.organisation_id == submission.organisation_id for m in self.memberships)
 
+    def roles_in(self, submission: Submission) -> set[str]:
+        """The roles that the actor has in it: as a member of its organisation, and by an invitation to it alone."""
+        own = {m.role for m in self.memberships if m.organisation_id == submission.organisation_id}
+        return own | {seat.role for seat in self.seats if seat.submission_id == submission.id}
+
     def may_edit(self, submission: Submission) -> bool:
-        """Whether this actor may change and submit it (an owner or editor; the window is the database's business)."""
-        return any(m.organisation_id == submission.organisation_id and m.role in EDITORS for m in self.memberships)
+        """Whether this actor may change it (an owner or editor; the window is the database's business)."""
+        return not EDITORS.isdisjoint(self.roles_in(submission))
+
+    def may_submit(self, submission: Submission) -> bool:
+        """Whether this actor may submit and withdraw it: whoever may change it as a member, or was invited as an owner."""
+        own = (m.role for m in self.memberships if m.organisation_id == submission.organisation_id)
+        return self.may_lead(submission) or "editor" in own
+
+    def may_lead(self, submission: Submission) -> bool:
+        """Whether this actor decides who takes part: an owner, of its organisation or invited as one."""
+        return "owner" in self.roles_in(submission)
+
+    def owns(self, submission: Submission) -> bool:
+        """Whether this actor is an owner of the organisation that the submission belongs to."""
+        return any(m.organisation_id == submission.organisation_id and m.role == "owner" for m in self.memberships)
 
     def reaches(self, level: str, submission: Submission) -> bool:
         """Whether this actor signed in with this level or a higher one, on behalf of the submission's organisation."""
@@ -121,8 +150,22 @@ is_emptied: ColumnElement[bool] = Entry.version_id.in_(select(Version.id).where(
 
 
 def own_submissions() -> Select[Submission]:
-    """The cases of the organisations bound as `own`: those of the actor."""
-    return select(Submission).where(Submission.organisation_id.in_(bindparam("own", expanding=True)))
+    """The cases of the organisations bound as `own`, and those bound as `seats`: what `own` gives of the actor."""
+    theirs = Submission.organisation_id.in_(bindparam("own", expanding=True))
+    return select(Submission).where(or_(theirs, Submission.id.in_(bindparam("seats", expanding=True))))
+
+
+def own(actor: Actor) -> dict[str, list[uuid.UUID]]:
+    """What `own_submissions` is asked with: the actor's organisations, and the cases to which they were invited.
+
+    Not those in which they are a partner alone: a partner sees its own part, by `partner_submissions`.
+    """
+    return {"own": actor.organisations, "seats": [s.submission_id for s in actor.seats if s.role != PARTNER]}
+
+
+def partner_submissions(actor: Actor) -> Select[Submission]:
+    """The cases in which the actor is a partner: for the name of it and its own part alone."""
+    return select(Submission).where(Submission.id.in_([s.submission_id for s in actor.seats if s.role == PARTNER]))
 
 
 def standing_versions() -> Select[Submission, Version]:

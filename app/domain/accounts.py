@@ -10,10 +10,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import audit, glossary, outbox, throttle
-from app.domain.access import SYSTEM, Actor, Belonging
+from app.domain.access import SYSTEM, Actor, Belonging, Seat
 from app.domain.errors import Forbidden, NotFound
 from app.infra.i18n import N_, Message, translate
-from app.models import Membership, Organisation, Person, SignIn
+from app.models import Membership, Organisation, Participation, Person, SignIn
 
 EMAIL = re.compile(r"[^@\s<>,;:\"()\[\]\\]{1,64}@[^@\s<>,;:\"()\[\]\\]+\.[^@\s<>,;:\"()\[\]\\]{2,63}")
 
@@ -61,6 +61,7 @@ def actor_for(db: Session, person: Person) -> Actor:
         language=person.language,
         staff_role=person.staff_role,
         memberships=belongings(db, person.id),
+        seats=_seats(db, person.id),
     )
 
 
@@ -73,6 +74,20 @@ def belongings(db: Session, person_id: uuid.UUID) -> tuple[Belonging, ...]:
         .order_by(Organisation.name, Organisation.id)
     )
     return tuple(Belonging(*row) for row in rows)
+
+
+def _seats(db: Session, person_id: uuid.UUID) -> tuple[Seat, ...]:
+    """The live parts of a person in single submissions."""
+    rows = db.execute(
+        select(Participation.submission_id, Participation.role, Participation.organisation)
+        .where(
+            Participation.person_id == person_id,
+            Participation.accepted_at.is_not(None),
+            Participation.ended_at.is_(None),
+        )
+        .order_by(Participation.submission_id)
+    )
+    return tuple(Seat(*row) for row in rows)
 
 
 def set_profile(db: Session, actor: Actor, name: str, language: str) -> None:

@@ -16,10 +16,10 @@ from app.domain.questionnaire import Question, Questionnaire
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 CLOSES = re.compile(r"(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]) ([01][0-9]|2[0-3]):[0-5][0-9]")
 CHOICES = {"release": ("at_seal", "by_coordinator"), "assurance": ("low", "substantial", "high")}
-RESERVED = frozenset(
-    {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"}
-    | {"clarifications", "disclosures", "letters", "interests", "answers"}
-)
+CHOICES |= {"confirmation": ("lead",), "mandates": ("required",)}
+RESERVED = {"check", "receipts", "attachments", "versions", "withdrawal", "restoration", "draft", "copy"}
+RESERVED |= {"clarifications", "disclosures", "letters", "interests", "answers"}
+RESERVED |= {"participants", "partner", "confirmation"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _problems(body: Any) -> Found:
         yield body.line, '`closes` is month-day hour:minute, such as "06-20 17:00".'
     for name, known in CHOICES.items():
         if name in body and body[name] not in known:
-            yield body.line, f"`{name}` is {', '.join(known[:-1])} or {known[-1]}."
+            yield body.line, f"`{name}` is {' or '.join(', '.join(known).rsplit(', ', 1))}."
     built = definitions.build(_plain(body))
     yield from _names(body)
     yield from _uses(body, built)

@@ -46,6 +46,8 @@ NARROWER: dict[str, dict[str, Any]] = {
     },
     "call.release": {"enum": ["at_seal", "by_coordinator"]},
     "call.assurance": {"enum": ["low", "substantial", "high"]},
+    "call.confirmation": {"enum": ["lead"]},
+    "call.mandates": {"enum": ["required"]},
     "call.uses": {
         "type": "object",
         "additionalProperties": False,

@@ -11,13 +11,14 @@ from sqlalchemy import Uuid, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import accounts, attachments, audit, calls, findings
+from app.domain import accounts, attachments, audit, calls, findings, mandates, participations
 from app.domain.access import Actor
 from app.domain.accounts import Known
-from app.domain.errors import Forbidden, StaleStep
+from app.domain.admissions import PartRemoved
+from app.domain.errors import Forbidden, NotFound, StaleStep
 from app.domain.findings import Finding
 from app.infra.i18n import N_, Message
-from app.models import Draft, Judgement, Submission
+from app.models import Draft, Judgement, Participation, Submission
 
 CHECK = "check"  # the step under which the reasons for warnings are kept
 REASON_LENGTH = 2000
@@ -109,6 +110,23 @@ def save_step(
     """Save one step, started from `revision` (0: none yet), and return its new revision. StaleStep if another was faster."""
     if not actor.may_edit(submission):
         raise Forbidden
+    before = _locked(db, submission, step)
+    was = dict(before.answers) if before else {}
+    saved = _write(db, actor, submission, step, revision, answers, unread)
+    if was:
+        participations.follow(db, submission, step, was, answers)
+    return saved
+
+
+def _write(
+    db: Session,
+    actor: Actor,
+    submission: Submission,
+    step: str,
+    revision: int,
+    answers: dict[str, Any],
+    unread: dict[str, Any],
+) -> int:
     values = {"answers": answers, "unread": unread, "saved_by": actor.person_id, "revision": revision + 1}
     if revision == 0:
         statement = insert(Draft).values(submission_id=submission.id, step=step, **values).on_conflict_do_nothing()
@@ -127,6 +145,15 @@ def save_step(
     return int(saved)
 
 
+def _locked(db: Session, submission: Submission, step: str) -> Draft | None:
+    """The saved page with the list of organisations, locked: a partner and the lead save it one after the other."""
+    listed = participations.list_of(calls.questions(submission.call), submission.kind)
+    if listed is None or calls.questions(submission.call).step_of(listed).name != step:
+        return None
+    wanted = select(Draft).where(Draft.submission_id == submission.id, Draft.step == step)
+    return db.scalar(wanted.with_for_update().execution_options(populate_existing=True))
+
+
 def overlay(
     db: Session,
     actor: Actor,
@@ -143,6 +170,75 @@ def overlay(
     unread_stay = {p: u for p, u in (kept.unread if kept else {}).items() if p.split("-", 1)[0] not in names}
     mine = {name: value for name, value in answers.items() if name in names}
     return save_step(db, actor, submission, step, revision, stay | mine, unread_stay | unread)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A partner's own organisation in a draft: where it stands, its answers and unread texts, by the page that holds it."""
+
+    place: int
+    listed: str
+    page: Draft
+    item: dict[str, Any]
+    unread: dict[str, Any]
+
+
+def part(db: Session, participation: Participation, is_locked: bool = False) -> Part:
+    """What stands at a partner's place. PartRemoved when the lead took that organisation off the list."""
+    case = participation.submission
+    questions = calls.questions(case.call)
+    listed = participations.list_of(questions, case.kind)
+    step = questions.step_of(listed).name if listed else ""
+    page = _locked(db, case, step) if is_locked else saved(db, case).get(step)
+    db.refresh(participation, ["place"])
+    items = page.answers.get(listed) or [] if page and listed else []
+    if page is None or listed is None or participation.place is None or participation.place >= len(items):
+        raise PartRemoved
+    start = f"{listed}-{participation.place}-"
+    unread = {p.removeprefix(start): u for p, u in page.unread.items() if p.startswith(start)}
+    return Part(participation.place, listed, page, items[participation.place], unread)
+
+
+def save_part(
+    db: Session,
+    actor: Actor,
+    participation: Participation,
+    seen: str,
+    item: dict[str, Any],
+    unread: dict[str, Any],
+) -> None:
+    """Save a partner's own organisation and nothing else, begun from the answers that `seen` is the digest of.
+
+    StaleStep when somebody changed these meanwhile; what others write elsewhere on the page is in nobody's way.
+    """
+    if participation.person_id != actor.person_id:
+        raise Forbidden
+    now = part(db, participation, is_locked=True)
+    if mandates.digest({"item": now.item, "unread": now.unread}) != seen:
+        raise StaleStep
+    start = f"{now.listed}-{now.place}-"
+    items = [*now.page.answers[now.listed]]
+    items[now.place] = item
+    others = {path: entry for path, entry in now.page.unread.items() if not path.startswith(start)}
+    mine = {start + path: entry for path, entry in unread.items()}
+    answers = now.page.answers | {now.listed: items}
+    _write(db, actor, participation.submission, now.page.step, now.page.revision, answers, others | mine)
+
+
+def add_organisation(db: Session, actor: Actor, submission: Submission, name: str) -> int | None:
+    """Put one more organisation on the list, known by its name alone, for a partner to fill; its place. None when it is full."""
+    questions = calls.questions(submission.call)
+    listed, entities = participations.list_of(questions, submission.kind), questions.parts.entities
+    if listed is None or entities is None:
+        raise NotFound
+    step = questions.step_of(listed).name
+    page = _locked(db, submission, step)
+    items = [*((page.answers.get(listed) if page else None) or [])]
+    if len(items) >= questions.question(listed).max_items:
+        return None
+    answers = (page.answers if page else {}) | {listed: [*items, {entities.name: name}]}
+    save_step(db, actor, submission, step, page.revision if page else 0, answers, page.unread if page else {})
+    return len(items)
 
 
 def contact(submission: Submission, draft: Content) -> str:
@@ -165,4 +261,8 @@ def check(db: Session, submission: Submission, draft: Content, known: dict[str, 
         question = questions.uses["contact_email"]
         step = questions.step_of(question).name
         found.append(Finding("error", "email_unverified", question, step, Message(UNVERIFIED, {})))
+    for one in mandates.missing(db, submission, draft.answers):
+        listed = participations.list_of(questions, submission.kind) or ""
+        said = Message(mandates.MISSING, {"organisation": one.name or str(one.place + 1)})
+        found.append(Finding("error", "mandate_missing", f"{listed}-{one.place}", questions.step_of(listed).name, said))
     return found

@@ -25,10 +25,10 @@ class Carried:
 
 
 def sources(db: Session, actor: Actor, submission: Submission) -> list[Submission]:
-    """The actor's other submissions that hold answers, of any call, the newest first."""
+    """The other submissions of the actor's organisations that hold answers, of any call, the newest first."""
     begun = exists().where(Draft.submission_id == Submission.id, Draft.step != drafts.CHECK)
     found = access.own_submissions().where(Submission.id != submission.id, begun)
-    return list(db.scalars(found.order_by(Submission.created_at.desc()), {"own": actor.organisations}))
+    return list(db.scalars(found.order_by(Submission.created_at.desc()), {"own": actor.organisations, "seats": []}))
 
 
 def source(db: Session, actor: Actor, submission: Submission, reference: str) -> Submission:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.exc import DBAPIError
 
-from app.domain import barriers, denials, objections, reservations
+from app.domain import admissions, barriers, denials, objections, reservations
 from app.domain.objections import ConflictNotStated as ConflictNotStated
 from app.domain.refused import Refused as Refused
 from app.domain.reservations import LetterChanged as LetterChanged
@@ -244,7 +244,8 @@ SQLSTATES: dict[str, type[Refused]] = {
     **denials.SQLSTATES,
     **reservations.SQLSTATES,
     **barriers.SQLSTATES,
-    **dict.fromkeys(reservations.NOT_THEIRS, Forbidden),
+    **admissions.SQLSTATES,
+    **dict.fromkeys((*reservations.NOT_THEIRS, *admissions.NOT_THEIRS), Forbidden),
 }
 
 
@@ -275,6 +276,7 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "points_are_in_range": Invalid,
     **objections.CONSTRAINTS,
     **reservations.CONSTRAINTS,
+    **admissions.CONSTRAINTS,
     **dict.fromkeys((*denials.WITHOUT_REASON, *reservations.WITHOUT_REASON), ReasonMissing),
     **dict.fromkeys((*denials.BY_ONE_PERSON, *barriers.BY_ONE_PERSON), NeedsSecondPerson),
     **dict.fromkeys((*denials.PENDING, *barriers.PENDING), ProposalPending),

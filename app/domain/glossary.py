@@ -254,6 +254,7 @@ ROLES = {
     "owner": N_("owner"),
     "editor": N_("editor"),
     "viewer": N_("viewer"),
+    "partner": N_("partner"),
     "reviewer": N_("reviewer"),
     "coordinator": N_("coordinator"),
     "admin": N_("administrator"),

@@ -13,7 +13,7 @@ TEXT = object()  # stands for {en: ..., nl: ...}
 TOP = {
     "code": str, "title": TEXT, "summary": TEXT, "closes": str, "zone": str, "respondents": dict, "headings": dict,
     "limits": dict, "uses": dict, "steps": list, "rules": list, "register": list,
-    "release": str, "assurance": str,
+    "release": str, "assurance": str, "confirmation": str, "mandates": str,
     "clarifications": list,
     "notice": TEXT, "help": TEXT, "privacy": TEXT,
     "parts": dict,
@@ -87,7 +87,7 @@ OPTIONAL = frozenset(
         "sum",
         "limits",
         "rules",
-        *("register", "release", "assurance", "notice", "help", "privacy"),
+        *("register", "release", "assurance", "confirmation", "mandates", "notice", "help", "privacy"),
         "questions",
         "parts",
         *PARTS,

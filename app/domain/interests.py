@@ -141,7 +141,7 @@ def answer(
     found = next((one for one in to_consortium(db, case) if one.id == interest_id), None)
     if found is None:
         raise NotFound
-    if not any(m.organisation_id == case.organisation_id and m.role == "owner" for m in actor.memberships):
+    if not actor.owns(case):
         raise Forbidden
     if found.is_accepted is not None or found.withdrawn_at is not None:
         raise InterestAnswered

@@ -160,6 +160,16 @@ class Questionnaire:
         """The level by which firms sign in before they submit; None where an e-mail link will do."""
         return self.definition.get("assurance")
 
+    @property
+    def mandates(self) -> str | None:
+        """`required` where every organisation but the lead signs its mandate before a submit; else None."""
+        return self.definition.get("mandates")
+
+    @property
+    def confirmation(self) -> str | None:
+        """`lead` where an owner of the leading organisation confirms what others submit in its name; else None."""
+        return self.definition.get("confirmation")
+
     def steps_for(self, kind: str) -> tuple[Step, ...]:
         """The pages of a kind of respondent, those without a question for it left out."""
         return tuple(s for s in self.steps if kind in s.for_ and s.questions_for(kind))

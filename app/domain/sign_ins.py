@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import accounts, audit, outbox, throttle
-from app.domain.access import ANONYMOUS, BY_LINK, Actor, Belonging
+from app.domain.access import ANONYMOUS, BY_LINK, Actor, Belonging, Seat
 from app.domain.errors import Forbidden, LinkInvalid, NotFound
 from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
@@ -181,6 +181,7 @@ def actor_of(db: Session, secret: str | None) -> Actor:
             for r in rows
             if r.organisation_id is not None
         ),
+        seats=() if owes else tuple(Seat(uuid.UUID(one), *of) for one, *of in first.seats or []),
         owes_factor=owes,
         is_proven=bool(first.is_proven),
         provider=first.provider,
@@ -190,11 +191,14 @@ def actor_of(db: Session, secret: str | None) -> Actor:
     )
 
 
-# Asked at every request, so all in one and as SQL: the session, its person, and their live memberships by name.
+# Asked at every request, so all in one and as SQL: the session, its person, and their live memberships by name;
+# and in which single submissions they take part.
 _HOLDER = """
 select i.id as sign_in_id, i.csrf_token, i.last_seen_at, clock_timestamp() as now, p.id as person_id, p.email, p.name,
   p.language, p.staff_role, i.factor_at, i.factor_at > clock_timestamp() - %(holds)s::interval as is_proven,
-  i.provider, i.assurance, i.level, i.represents, m.role, o.id as organisation_id, o.name as organisation_name, o.country, o.state_code
+  i.provider, i.assurance, i.level, i.represents, m.role, o.id as organisation_id, o.name as organisation_name, o.country, o.state_code,
+  (select jsonb_agg(jsonb_build_array(t.submission_id, t.role, t.organisation) order by t.submission_id) from participation t
+    where t.person_id = p.id and t.accepted_at is not null and t.ended_at is null) as seats
 from sign_in i join person p on p.id = i.person_id
 left join membership m on m.person_id = p.id and m.ended_at is null left join organisation o on o.id = m.organisation_id
 where i.token_hash = %(hash)s and i.ended_at is null and i.expires_at > clock_timestamp()

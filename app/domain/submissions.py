@@ -14,9 +14,11 @@ from app.domain import (
     attempts,
     audit,
     calls,
+    confirmations,
     drafts,
     exemptions,
     judgements,
+    mandates,
     references,
     withdrawals,
 )
@@ -99,9 +101,9 @@ def start(db: Session, actor: Actor, call: Call, organisation_id: uuid.UUID, kin
 
 
 def mine(db: Session, actor: Actor) -> list[Submission]:
-    """The cases of the actor's organisations, newest first."""
+    """The cases of the actor's organisations, and those that they were invited to, newest first."""
     newest_first = access.own_submissions().order_by(Submission.created_at.desc())
-    return list(db.scalars(newest_first, {"own": actor.organisations}))
+    return list(db.scalars(newest_first, access.own(actor)))
 
 
 _OWN = access.own_submissions().where(Submission.reference == bindparam("reference"))
@@ -110,7 +112,7 @@ _OWN = access.own_submissions().where(Submission.reference == bindparam("referen
 def load(db: Session, actor: Actor, reference: str) -> Submission:
     """One of the actor's own cases by its reference; NotFound for anybody else's."""
     wanted = references.normalised(reference)
-    submission = db.scalar(_OWN, {"reference": wanted, "own": actor.organisations}) if wanted else None
+    submission = db.scalar(_OWN, {"reference": wanted, **access.own(actor)}) if wanted else None
     if submission is None:
         raise NotFound
     return submission
@@ -124,7 +126,7 @@ def submit(db: Session, actor: Actor, reference: str, key: str, language: str, s
     """
     before = acceptances.before(db, actor, reference, key)
     case = before.case
-    if not actor.may_edit(case):
+    if not actor.may_submit(case):
         raise Forbidden
     if not 1 <= len(key) <= attempts.KEY_LENGTH:
         raise Invalid
@@ -138,6 +140,8 @@ def submit(db: Session, actor: Actor, reference: str, key: str, language: str, s
         known = accounts.known(db, *{actor.email, judged.contact} - {""})
     _require_ready(db, case, judged, known)
     _require_level(db, actor, case)
+    _require_mandates(db, actor, case)
+    confirmations.require(db, actor, case, judged)
     digest = judged.digest(language, case.organisation)
     withdrawal = withdrawals.live(db, case) if before.is_withdrawn else None
     same = before.exceptional or (None if withdrawal else before.last)
@@ -168,6 +172,16 @@ def _require_level(db: Session, actor: Actor, case: Submission) -> None:
     if level and case.kind != "MS" and not actor.reaches(level, case):
         exemptions.foretell(db, case)
         raise LevelTooLow
+
+
+def _require_mandates(db: Session, actor: Actor, case: Submission) -> None:
+    """NotReady where the call asks for the mandates of all organisations taking part, and one is missing."""
+    if calls.questions_of(db, case.call.definition_digest).mandates is None:
+        return
+    submission = load(db, actor, case.reference)
+    if mandates.missing(db, submission, drafts.content(db, submission).answers):
+        exemptions.foretell(db, case)
+        raise NotReady
 
 
 def _again(db: Session, actor: Actor, case: Submission, version: acceptances.Earlier, key: str) -> int:

@@ -20,7 +20,7 @@ def live(db: Session, submission: Submission) -> Withdrawal | None:
 
 def withdraw(db: Session, actor: Actor, submission: Submission, reason: str, issuer: str) -> Withdrawal:
     """Withdraw the case, with a reason; nothing is deleted, and it can be restored until the cutoff."""
-    if not actor.may_edit(submission):
+    if not actor.may_submit(submission):
         raise Forbidden
     if not (reason := reason.strip()[:REASON_LENGTH]):
         raise ReasonMissing
@@ -36,7 +36,7 @@ def withdraw(db: Session, actor: Actor, submission: Submission, reason: str, iss
 
 def restore(db: Session, actor: Actor, submission: Submission, issuer: str) -> None:
     """Undo a withdrawal: the last version counts again."""
-    if not actor.may_edit(submission):
+    if not actor.may_submit(submission):
         raise Forbidden
     withdrawal = live(db, submission)
     if withdrawal is None:

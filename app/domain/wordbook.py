@@ -12,6 +12,12 @@ EVENTS = {
     "interest.declined": N_("declined an offer of interest"),
     "interest.offered": N_("offered interest"),
     "interest.withdrawn": N_("withdrew interest"),
+    "confirmation.asked": N_("asked the lead to confirm what is to be submitted"),
+    "mandate.signed": N_("signed a mandate"),
+    "participation.accepted": N_("accepted an invitation to a submission"),
+    "participation.ended": N_("ended somebody's part in a submission"),
+    "participation.invited": N_("invited somebody to a submission"),
+    "submission.confirmed": N_("confirmed what is to be submitted"),
     "state.dossiers_listed": N_("listed the submissions that name a member state"),
     "destruction.confirmed": N_("destroyed data beyond their term"),
     "destruction.dropped": N_("dropped a proposed destruction"),
@@ -32,15 +38,30 @@ EVENTS = {
     "identifiers.looked_up": N_("had identifiers looked up"),
 }
 REFUSALS = {
+    "invitation_unusable": N_("the invitation could not be used"),
+    "lead_must_confirm": N_("the lead had not confirmed it"),
+    "part_changed": N_("it had changed since it was read"),
+    "part_removed": N_("the organisation was taken off the list"),
+    "participation_over": N_("that part was ended or accepted already"),
     "case_withdrawn": N_("the consortium had withdrawn"),
     "interest_answered": N_("the interest was answered or withdrawn already"),
     "letter_changed": N_("a colleague had changed the letter meanwhile"),
     "letter_withdrawn": N_("the letter was withdrawn"),
 }
 PURPOSES = {
+    "confirmation": N_("confirmation asked of the lead"),
+    "participation": N_("invitation to a submission"),
     "letter": N_("letter of a member state"),
     "interest": N_("interest of an organisation"),
     "reminder": N_("reminder before a cutoff"),
+}
+MANDATES = {
+    "lead": N_("leads"),
+    "signed": N_("mandate signed"),
+    "outdated": N_("mandate outdated: its answers changed since"),
+    "waiting": N_("mandate not signed yet"),
+    "invited": N_("invited, not accepted yet"),
+    "nobody": N_("no partner invited"),
 }
 PROGRESS = {
     "to_assign": N_("to assign"),
@@ -209,6 +230,7 @@ CHECKS = {
     "stopping": N_("a server stopped"),
 }
 WORDS = {
+    "mandate": MANDATES,
     "check": CHECKS,
     "key_refusal": KEY_REFUSALS,
     "key_kind": KEY_KINDS,

@@ -40,6 +40,7 @@ from app.models.disclosures import (
 )
 from app.models.events import Attempt, Event, OutboxMessage, Reminder, Throttle
 from app.models.feed import Delivery, Epoch, Feed, FeedEntry, Turn
+from app.models.participations import Confirmation, Mandate, Participation
 from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
 from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.retention import Certificate, Destruction, Lookup
@@ -62,6 +63,7 @@ __all__ = [
     "Certificate",
     "Clarification",
     "Conclusion",
+    "Confirmation",
     "Conflict",
     "DeadlineChange",
     "Definition",
@@ -95,12 +97,14 @@ __all__ = [
     "LetterVersion",
     "Listing",
     "Lookup",
+    "Mandate",
     "Membership",
     "Mention",
     "Note",
     "Notice",
     "Organisation",
     "OutboxMessage",
+    "Participation",
     "Person",
     "Place",
     "Progress",

@@ -19,6 +19,7 @@ from app.domain import (
     findings,
     hearings,
     interests,
+    participations,
     releases,
     submissions,
     support,
@@ -50,7 +51,8 @@ def mine(request: Request, actor: Applicant, db: Db, call: str = "") -> Response
         if m.role != "viewer"
         for kind in submissions.kinds_for(c, m)
     ]
-    names = {s.call_id: calls.questions(s.call).title for s, _, _ in rows} | {
+    parts = participations.mine(db, actor)
+    names = {s.call_id: calls.questions(s.call).title for s in [*mine, *parts]} | {
         c.id: calls.questions(c).title for c, _, _, _ in choices
     }
     return pages.render(
@@ -63,6 +65,7 @@ def mine(request: Request, actor: Applicant, db: Db, call: str = "") -> Response
         let_in=exemptions.live_among(db, mine),
         progress=releases.progress(db, mine),
         asked=clarifications.open_among(db, mine),
+        parts=parts,
     )
 
 
@@ -113,6 +116,8 @@ def tasks(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
         versions=versions.of_submission(db, case),
         refused=attempts.refused(db, case),
         may_edit=actor.may_edit(case),
+        may_submit=actor.may_submit(case),
+        needs_lead=calls.questions(case.call).confirmation == "lead",
         has_others=bool(earlier.sources(db, actor, case)),
         progress=releases.progress(db, [case]).get(case.id),
         asked=clarifications.with_states(db, case),

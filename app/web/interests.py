@@ -86,14 +86,13 @@ def arrived(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
     questions = calls.questions(case.call)
     if case.kind not in questions.support.for_ or not questions.support.interests:
         raise NotFound
-    is_owner = any(m.organisation_id == case.organisation_id and m.role == "owner" for m in actor.memberships)
     return pages.render(
         request,
         "interests/arrived.html",
         case=case,
         questions=questions,
         links=interests.to_consortium(db, case),
-        may_answer=is_owner and calls.is_open(case.call, calls.clock(db)),
+        may_answer=actor.owns(case) and calls.is_open(case.call, calls.clock(db)),
     )
 
 

@@ -245,7 +245,7 @@ def query(**values: str | list[str]) -> str:
 
 def typed(form: FormData) -> list[tuple[str, str]]:
     """What a person typed into a form, by field name, without tokens and files."""
-    hidden = {"csrf_token", "action", "revision", "marks", "key"}
+    hidden = {"csrf_token", "action", "revision", "marks", "key", "seen", "digest"}
     return [
         (name, value)
         for name, value in form.multi_items()

@@ -14,9 +14,11 @@ from app.domain import (
     attempts,
     audit,
     calls,
+    confirmations,
     drafts,
     exemptions,
     judgements,
+    mandates,
     merkle,
     prints,
     questionnaire,
@@ -28,6 +30,7 @@ from app.domain import (
     versions,
 )
 from app.domain.access import Actor
+from app.domain.admissions import LeadMustConfirm
 from app.domain.errors import NotReady
 from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
@@ -67,6 +70,9 @@ def _check_page(request: Request, case: Submission, actor: Actor, db: Db, status
         label_of=_label_of(questions, case, draft.answers, pages.language_of(request)),
         key=secrets.token_urlsafe(18),
         may_edit=actor.may_edit(case),
+        may_submit=actor.may_submit(case),
+        mandates=mandates.of_case(db, case, draft.answers),
+        needs_lead=confirmations.is_asked(db, case) and not actor.owns(case),
     )
 
 
@@ -105,6 +111,11 @@ def submit(request: Request, ref: str, form: pages.Form, actor: Applicant, db: D
         case = submissions.load(db, actor, ref)
         attempts.record(db, case, actor.person_id, failure.code, key)
         return _check_page(request, case, actor, db, 422)
+    except LeadMustConfirm as failure:  # as above: the mail to the lead goes with it
+        case = submissions.load(db, actor, ref)
+        attempts.record(db, case, actor.person_id, failure.code, key)
+        confirmations.ask(db, actor, case, judgements.judge(case, drafts.content(db, case)), issuer)
+        return pages.refused(request, failure)
     return pages.redirect(f"/apply/{references.normalised(ref)}/receipts/{number}")
 
 

@@ -68,7 +68,8 @@ def known_to_the_database(constraint: str) -> set[str]:
 
 def test_every_outcome_and_role_has_words() -> None:
     assert known_to_the_database("attempt_outcome_is_known") == set(glossary.OUTCOMES)
-    roles = known_to_the_database("membership_role_is_known") | set(access.STAFF_RANK)
+    roles = known_to_the_database("membership_role_is_known") | known_to_the_database("participation_role_is_known")
+    roles |= set(access.STAFF_RANK)
     assert roles == set(glossary.ROLES)
 
 
@@ -86,7 +87,10 @@ def test_every_refusal_of_a_page_has_words() -> None:
         if kind.__module__
         in (
             "app.main",
-            *(f"app.domain.{n}" for n in ("refused", "errors", "objections", "denials", "reservations", "barriers")),
+            *(
+                f"app.domain.{n}"
+                for n in ("refused", "errors", "objections", "denials", "reservations", "barriers", "admissions")
+            ),
         )
     }
     assert codes | {attempts.ACCEPTED, attempts.AGAIN} == set(glossary.REFUSALS)
