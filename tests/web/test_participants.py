@@ -11,7 +11,18 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import accounts, drafts, erasure, mandates, participations, personal, submissions, verification
+from app.domain import (
+    accounts,
+    confirmations,
+    drafts,
+    erasure,
+    judgements,
+    mandates,
+    participations,
+    personal,
+    submissions,
+    verification,
+)
 from app.domain.access import SYSTEM, Actor
 from app.domain.admissions import LeadMustConfirm, ParticipationOver
 from app.domain.errors import CallClosed, Forbidden, Immutable, NotFound, NotReady, Refused, refusal_of
@@ -342,6 +353,31 @@ def test_what_others_submit_waits_for_the_lead_where_the_call_asks_it(
     make.fill_more(db, lead(db), case, "summary", {"title": "By the lead itself"})
     make.send(db, lead(db), case, signer)
     assert make.version_of(db, case).number == 2
+
+
+def test_staff_read_in_the_dossier_who_acted_what_was_signed_and_that_the_lead_confirmed(
+    client: TestClient, db: Session, sign_in: SignIn, signer: Signer
+) -> None:
+    case, _ = make.submission(db, make.call(db, of=asking(confirmation="lead")), members=[DELTA, BETA, GAMMA])
+    adviser = take_part(db, case, "ad@viser.example", "owner", organisation="Adviser BV", mandate="By letter of May.")
+    sign(db, as_partner(db, case), case)
+    sign(db, as_partner(db, case, "gamma@partner.example", 2), case)
+    make.fill_more(db, lead(db), case, "members", {"members": [DELTA, BETA, GAMMA | {"country": "BE"}]})
+    judged = judgements.judge(case, drafts.content(db, case))
+    confirmations.confirm(db, lead(db), case, judged, confirmations.digest(judged))
+    make.send(db, adviser, case, signer)
+    make.close(db, case.call)
+    reviewer = make.person(db, "reviewer@rvo.example", staff="reviewer")
+    make.free(db, reviewer, case)
+    sign_in(client, "reviewer@rvo.example")
+    page = client.get(f"/review/{case.reference}").text
+    section = re.sub(r"<[^>]+>", " ", page[page.index('id="acting"') : page.index('id="acting"') + 5000])
+    said = " ".join(section.split())
+    assert "The lead confirmed exactly this content: Lee Lead" in said
+    assert "Adviser BV · owner By letter of May." in said
+    assert "Beta GmbH signed Bea Ta, Director" in said
+    assert "Gamma SA signed for other answers" in said
+    assert "Delta BV no mandate" in said
 
 
 def refuses(db: Session, statement: str, **values: Any) -> type[Refused] | None:
