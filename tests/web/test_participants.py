@@ -17,6 +17,7 @@ from app.domain import (
     drafts,
     erasure,
     judgements,
+    mails,
     mandates,
     participations,
     personal,
@@ -28,7 +29,7 @@ from app.domain.admissions import LeadMustConfirm, ParticipationOver
 from app.domain.errors import CallClosed, Forbidden, Immutable, NotFound, NotReady, Refused, refusal_of
 from app.domain.participations import Wish
 from app.infra.signing import Signer
-from app.models import Confirmation, Event, Mandate, OutboxMessage, Participation, Person, Submission
+from app.models import Confirmation, Event, Mandate, Participation, Person, Submission
 from tests import make
 from tests.conftest import deliver
 
@@ -50,14 +51,7 @@ def lead(db: Session) -> Actor:
 
 
 def take_part(db: Session, case: Submission, email: str, role: str, **wish: Any) -> Actor:
-    """Somebody who was invited, and accepted."""
-    guest = make.person(db, email, "Gu Est")
-    participations.invite(db, lead(db), case, Wish(email, role, **wish), make.ISSUER)
-    body = db.scalars(select(OutboxMessage.text).where(OutboxMessage.recipient == email)).one()
-    found = re.search(r"/invitations/([\w-]+)", str(body))
-    assert found
-    participations.accept(db, guest, found[1])
-    return accounts.actor_for(db, db.get_one(Person, guest.person_id))
+    return make.takes_part(db, lead(db), case, Wish(email, role, **wish))
 
 
 def as_partner(db: Session, case: Submission, email: str = "beta@partner.example", place: int = 1) -> Actor:
@@ -391,6 +385,17 @@ def refuses(db: Session, statement: str, **values: Any) -> type[Refused] | None:
         return type(found) if found else None
     nested.rollback()
     return None
+
+
+def test_who_takes_part_hears_of_a_new_deadline(db: Session, case: Submission) -> None:
+    for email, role in (("own@else.example", "owner"), ("edit@else.example", "editor")):
+        take_part(db, case, email, role)
+    as_partner(db, case, place=0)
+    gone = take_part(db, case, "gone@else.example", "owner")
+    part = next(one for one in participations.of_case(db, case) if one.person_id == gone.person_id)
+    participations.end(db, lead(db), case, part.id)
+    heard = [person.email for person in mails.audience(db, case.call)]
+    assert heard == ["beta@partner.example", "edit@else.example", "lead@firm.example", "own@else.example"]
 
 
 INVITE = (
