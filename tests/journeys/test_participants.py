@@ -94,6 +94,7 @@ def test_a_partner_signs_the_lead_confirms_and_an_adviser_submits(chromium: Brow
     expect(partner.get_by_text("Delta BV")).to_have_count(0)
     look_in_both(partner, "partner-empty")
     fill(partner, "members-0-country", "Germany")
+    expect(partner.locator("#state")).to_contain_text("Saved")  # by itself, while its partner types
     fill(partner, "members-0-owners", [{"name": "B. Holder", "share": "100"}])
     with partner.expect_navigation():
         partner.get_by_role("button", name="Save").click()
