@@ -10,10 +10,13 @@ from app.domain import (
     calls,
     changes,
     clarifications,
+    confirmations,
     deliveries,
     dossiers,
     interests,
     lookups,
+    mandates,
+    participations,
     prints,
     releases,
     shapes,
@@ -24,7 +27,7 @@ from app.domain import (
 )
 from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
-from app.models import Version
+from app.models import Confirmation, Submission, Version
 from app.web import contents, pages
 from app.web.guards import Reviewer
 
@@ -66,8 +69,15 @@ def dossier(
         entities=lookups.of_version(db, questions, shown),
         letters=support.to_consortium(db, submission) if around.letters else [],
         interests=interests.of_dossier(db, submission) if around.interests else [],
+        acting=participations.acting(db, submission) if around.participations else [],
+        mandates=mandates.of_version(db, submission, shown.answers) if around.participations else [],
+        confirmation=_confirmation(db, submission, shown),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
+
+
+def _confirmation(db: Db, submission: Submission, shown: Version) -> Confirmation | None:
+    return confirmations.of_version(db, submission, shown) if confirmations.is_asked(db, submission) else None
 
 
 def _differing(questions: Questionnaire, every: list[Version], shown: Version) -> list[changes.Change]:
