@@ -7,7 +7,7 @@ STAMPS := .stamps
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench assets wheel messages lock sbom clean
+.PHONY: help run test check bench assets wheel messages lock sbom audit clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ sbom: $(STAMPS)/run ## bill of materials (CycloneDX) in dist/sbom.json, and the 
 	@test -x $(STAMPS)/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv $(STAMPS)/sbom && $(STAMPS)/sbom/bin/pip install -q "cyclonedx-bom>=7,<8"; }
 	@mkdir -p dist && $(STAMPS)/sbom/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.json
 	@$(BIN)/python tools/licences.py
+
+audit: ## known weaknesses of the locked packages; fails where the advisory service is out of reach or does not know one
+	@test -x $(STAMPS)/audit/bin/pip-audit || { $(PYTHON) -m venv $(STAMPS)/audit && $(STAMPS)/audit/bin/pip install -q "pip-audit>=2.10,<3"; }
+	@for list in run test; do $(STAMPS)/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements/$$list.txt || { echo "requirements/$$list.txt was not shown to be free of known weaknesses: see above"; exit 1; }; done
 
 clean: ## remove what was built; data stay
 	rm -rf .venv .stamps node_modules app/static build dist *.egg-info

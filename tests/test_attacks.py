@@ -282,6 +282,27 @@ def test_over_tls_no_cookie_is_for_other_hosts_and_each_is_ended_as_it_was_set(p
     client.close()
 
 
+def test_the_counters_answer_to_this_machine_or_to_the_token_alone(portal: Portal) -> None:
+    portal.settings = replace(portal.settings, metrics_token="7d659a2feaa0c55ad015a3bf")
+    asked: list[tuple[str, dict[str, str], int]] = [
+        ("127.0.0.1", {}, 200),
+        ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, 404),  # by way of a proxy on this machine
+        ("192.0.2.7", {}, 404),
+        ("192.0.2.7", {"Authorization": "Bearer 7d659a2feaa0c55ad015a3b"}, 404),
+        ("192.0.2.7", {"Authorization": "Bearer \u00e9"}, 404),
+        ("192.0.2.7", {"Authorization": "Bearer 7d659a2feaa0c55ad015a3bf"}, 200),
+    ]
+    for host, headers, status in asked:
+        client = TestClient(create_app(portal), client=(host, 50000))
+        sent = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
+        assert client.get("/metrics", headers=sent).status_code == status, (host, headers)
+        client.close()
+    portal.settings = replace(portal.settings, metrics_token=None)
+    client = TestClient(create_app(portal), client=("192.0.2.7", 50000))
+    assert client.get("/metrics", headers={"Authorization": "Bearer None"}).status_code == 404
+    client.close()
+
+
 def test_every_answer_has_the_headers_of_safety(client: TestClient) -> None:
     for path in ("/calls", "/nowhere", "/account", "/static/main.css", "/api/v1/time", "/api/v1/nowhere"):
         headers = client.get(path).headers
