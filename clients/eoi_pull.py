@@ -124,7 +124,8 @@ class Copy:
                 return answer
             after = answer.headers.get("retry-after", "")
             reason, pause = f"HTTP {answer.status_code}", min(float(after), 300) if after.isdecimal() else 0.0
-            if answer.status_code not in (429, 500, 502, 503, 504):
+            waits = answer.status_code == 409 and '"file_waits"' in answer.text  # the portal's scanner is at it
+            if not waits and answer.status_code not in (429, 500, 502, 503, 504):
                 early = '"call_not_closed"' in answer.text
                 raise Stop(LATER if early else REFUSED, f"{path}: {answer.status_code} {answer.text[:500]}", pause)
         raise Stop(LATER, f"{path}: {reason}, {self.given.tries} times", pause)

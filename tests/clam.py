@@ -30,12 +30,17 @@ StreamMaxLength 30M
 @cache
 def infected() -> bytes:
     """A PDF as it may be uploaded, which holds EICAR as it stands."""
+    return holding(EICAR)
+
+
+def holding(content: bytes) -> bytes:
+    """A PDF as it may be uploaded, which holds some bytes as they stand."""
     out = BytesIO()
     with pikepdf.new() as pdf:
         pdf.add_blank_page()
-        pdf.Root["/Note"] = pdf.make_indirect(pikepdf.Stream(pdf, EICAR))
+        pdf.Root["/Note"] = pdf.make_indirect(pikepdf.Stream(pdf, content))
         pdf.save(out, compress_streams=False)
-    assert EICAR in out.getvalue()
+    assert content in out.getvalue()
     return out.getvalue()
 
 

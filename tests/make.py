@@ -1,6 +1,7 @@
 """Factories for tests. They come in by the front door: a submission is made as a person would make it."""
 
 import hashlib
+import re
 import secrets
 import uuid
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from app.domain import (
     drafts,
     hearings,
     keys,
+    participations,
     reconciliations,
     redaction,
     references,
@@ -49,7 +51,8 @@ from app.domain import (
 )
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallClosed
-from app.domain.undertakings import Wish
+from app.domain.participations import Wish
+from app.domain.undertakings import Wish as LetterWish
 from app.infra import pdf, times
 from app.infra.files import FileStore
 from app.infra.signing import Signer
@@ -61,6 +64,7 @@ from app.models import (
     DisclosureSet,
     Leaf,
     Organisation,
+    OutboxMessage,
     Person,
     Release,
     Seal,
@@ -292,6 +296,16 @@ def invite(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, ro
     db.flush()
 
 
+def takes_part(db: Session, inviter: Actor, case: Submission, wish: Wish) -> Actor:
+    """Somebody who was invited to one submission, and accepted by the link in the mail."""
+    guest = person(db, wish.email, "Gu Est")
+    participations.invite(db, inviter, case, wish, ISSUER)
+    said = db.scalars(select(OutboxMessage.text).where(OutboxMessage.recipient == wish.email)).all()
+    found = re.findall(r"/invitations/([\w-]+)", " ".join(said))
+    participations.accept(db, guest, found[-1])
+    return accounts.actor_for(db, db.get_one(Person, guest.person_id))
+
+
 @cache
 def document() -> bytes:
     """A real PDF."""
@@ -398,7 +412,9 @@ def letter(db: Session, files: FileStore, state: Actor, case: Submission, sort: 
         db, state, case.call.code, str(next(m.state_code for m in state.memberships if m.state_code))
     )
     file = vars(taken(db, files))
-    wish = Wish(sort, Decimal("5.00"), "1", "national", "none", "", "M. Inister", "Minister", date(2027, 5, 2), (file,))
+    wish = LetterWish(
+        sort, Decimal("5.00"), "1", "national", "none", "", "M. Inister", "Minister", date(2027, 5, 2), (file,)
+    )
     return support.begin(db, state, at, case, secrets.token_hex(8), wish, True, ISSUER)
 
 

@@ -45,6 +45,9 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 KEYED = refusals(400, 401, 403, 404, 422, 429, 503)
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "It is still what `If-None-Match` names."}}
+WAITS: dict[int | str, dict[str, Any]] = {
+    409: PROBLEM | {"description": "A file is being checked: wait `Retry-After` seconds."}
+}
 
 
 def call_of(db: Session, actor: Actor, code: str) -> Call:

@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.api import lines
 from app.api.credentials import FileReader, Reader
-from app.api.described import KEYED, Code, JsonSchema, call_of
+from app.api.described import KEYED, WAITS, Code, JsonSchema, call_of
 from app.api.problems import ScopeMissing
 from app.deps import Db, Portal, PortalDep
-from app.domain import calls, dossiers, entries, exports, streams
+from app.domain import calls, dossiers, entries, exports, scans, streams
 from app.domain.access import Actor
 from app.infra.files import CHUNK
 from app.models import Call
@@ -145,7 +145,10 @@ def _read(book: BinaryIO) -> Iterable[bytes]:
 
 
 @router.get(
-    "/calls/{code}/export.zip", tags=["submissions"], response_class=Response, responses=_given("application/zip")
+    "/calls/{code}/export.zip",
+    tags=["submissions"],
+    response_class=Response,
+    responses=_given("application/zip") | WAITS,
 )
 def export_zip(code: Code, actor: FileReader, db: Db, portal: PortalDep) -> Response:
     """All submissions as NDJSON with every file of them, by names that never change, and a manifest of digests.
@@ -155,6 +158,8 @@ def export_zip(code: Code, actor: FileReader, db: Db, portal: PortalDep) -> Resp
     if "submissions:read" not in actor.scopes:
         raise ScopeMissing(scope="submissions:read")
     call = _closed(db, actor, code)
+    if portal.scanner is not None:
+        scans.require_looked_at(db, (file["sha256"] for _, file in streams.files(db, actor, call)), True)
     return _answer(
         portal,
         db,

@@ -25,9 +25,9 @@ from app.api import (
     versioned,
 )
 from app.api.credentials import Anyone, Counted, FileReader, Rates, Reader
-from app.api.described import KEYED, UNCHANGED, Code, Ref, refusals
+from app.api.described import KEYED, UNCHANGED, WAITS, Code, Ref, refusals
 from app.deps import Db, PortalDep
-from app.domain import audit, calls, dossiers, oversight, proofs, schema, seals, support
+from app.domain import audit, calls, dossiers, oversight, proofs, scans, schema, seals, support
 from app.domain.access import Actor
 from app.domain.errors import NotFound
 from app.domain.feed import CursorInvalid
@@ -193,7 +193,7 @@ def _submission(request: Request, ref: str, number: int | None, actor: Actor, db
     "/submissions/{ref}/attachments/{sha256}",
     tags=["submissions"],
     response_class=Response,
-    responses=KEYED | UNCHANGED | refusals(416) | {200: BYTES, 206: BYTES | {"description": "A range."}},
+    responses=KEYED | UNCHANGED | WAITS | refusals(416) | {200: BYTES, 206: BYTES | {"description": "A range."}},
 )
 def attachment(
     ref: Ref,
@@ -204,6 +204,7 @@ def attachment(
 ) -> Response:
     """The bytes of a file. A `Range` of bytes is understood; `ETag` is the SHA-256."""
     _, file = dossiers.file_of(db, actor, ref, sha256)
+    scans.require_looked_at(db, [sha256], portal.scanner is not None)
     headers = {
         "ETag": f'"{sha256}"',
         "Cache-Control": manners.KEPT,

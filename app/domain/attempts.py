@@ -10,13 +10,13 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.domain import calls, references, sign_ins
 from app.domain.errors import NotFound, NotReady, Throttled
-from app.models import Attempt, Membership, Person, Refusal, Submission
+from app.models import Attempt, Membership, Participation, Person, Refusal, Submission
 
 ACCEPTED = "accepted"
 AGAIN = "accepted_before"  # the same key or the same content: the version of then is given back
@@ -98,14 +98,19 @@ def hold_back(pressed: int) -> None:
 
 def refused(db: Session, submission: Submission) -> list[tuple[Attempt, str, bool]]:
     """The refused presses of a submission's own people, newest first: (attempt, who, whether it has a signed refusal)."""
-    own = exists().where(
+    member = exists().where(
         Membership.organisation_id == submission.organisation_id, Membership.person_id == Attempt.person_id
+    )
+    invited = exists().where(
+        Participation.submission_id == submission.id,
+        Participation.person_id == Attempt.person_id,
+        Participation.accepted_at.is_not(None),
     )
     signed = exists().where(Refusal.attempt_id == Attempt.id)
     rows = db.execute(
         select(Attempt, Person.email, signed)
         .join(Person, Person.id == Attempt.person_id)
-        .where(Attempt.submission_id == submission.id, Attempt.outcome == "refused", own)
+        .where(Attempt.submission_id == submission.id, Attempt.outcome == "refused", or_(member, invited))
         .order_by(Attempt.at.desc())
         .limit(20)
     )

@@ -1,18 +1,19 @@
 """Confirmations: where the call asks it, an owner of the leading organisation agrees to exactly what others submit in its name."""
 
 import hashlib
+import json
 
 from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import audit, calls, exemptions, outbox, participations
+from app.domain import audit, calls, exemptions, outbox, participations, statements, versions
 from app.domain.access import Actor
 from app.domain.admissions import LeadMustConfirm, PartChanged
 from app.domain.errors import Forbidden, Invalid
 from app.domain.judgements import Judged
 from app.infra.i18n import N_, translate
-from app.models import Confirmation, Event, Submission
+from app.models import Confirmation, Event, Submission, Version
 
 SUBJECT = N_("Confirm what is to be submitted: %(reference)s")
 TEXT = N_(
@@ -41,6 +42,13 @@ def of_case(db: Session, case: Submission) -> list[Confirmation]:
     """Every confirmation of a case, the first one first."""
     found = select(Confirmation).where(Confirmation.submission_id == case.id).order_by(Confirmation.confirmed_at)
     return list(db.scalars(found.options(joinedload(Confirmation.confirmer))))
+
+
+def of_version(db: Session, case: Submission, version: Version) -> Confirmation | None:
+    """The lead's confirmation of what an accepted version holds."""
+    content = json.loads(versions.content_bytes(case, version))
+    rest = {name: said for name, said in content.items() if name not in ("language", "organisation")}
+    return given(db, case, hashlib.sha256(statements.canonical(rest)).hexdigest())
 
 
 def require(db: Session, actor: Actor, case: Submission, judged: Judged) -> None:

@@ -50,7 +50,7 @@ FACTORS = {"app": N_("authenticator app"), "passkey": N_("passkey")}
 ASSURANCES = {"e-mail link": N_("e-mail link")}
 SCANS = {
     "not_scanned": N_("not scanned: no scanner is connected"),
-    "pending": N_("waits to be scanned"),
+    "pending": N_("being checked for viruses"),
     "clean": N_("scanned, nothing found"),
     "infected": N_("infected"),
 }

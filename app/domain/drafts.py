@@ -113,8 +113,9 @@ def save_step(
     before = _locked(db, submission, step)
     was = dict(before.answers) if before else {}
     saved = _write(db, actor, submission, step, revision, answers, unread)
-    if was:
+    if before is not None:
         participations.follow(db, submission, step, was, answers)
+        db.expire(before)
     return saved
 
 
@@ -223,6 +224,7 @@ def save_part(
     mine = {start + path: entry for path, entry in unread.items()}
     answers = now.page.answers | {now.listed: items}
     _write(db, actor, participation.submission, now.page.step, now.page.revision, answers, others | mine)
+    db.expire(now.page)
 
 
 def add_organisation(db: Session, actor: Actor, submission: Submission, name: str) -> int | None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from app.domain import outbox
+from app.domain import outbox, participations
 from app.domain.accounts import known
 from app.domain.outbox import Mail
 from app.infra.i18n import N_, translate
@@ -159,12 +159,14 @@ def sealed(db: Session, call: Call, seal: dict[str, Any], contact: str | None, b
 
 
 def audience(db: Session, call: Call) -> list[Person]:
-    """Everybody with a draft or a submission in a call: the members of those organisations, each once, by address."""
+    """Everybody with a draft or a submission in a call: members of those organisations and who takes part, each once, by address."""
     concerned = select(Submission.organisation_id).where(Submission.call_id == call.id)
     members = select(Membership.person_id).where(
         Membership.organisation_id.in_(concerned), Membership.ended_at.is_(None)
     )
-    return list(db.scalars(select(Person).where(Person.id.in_(members)).order_by(Person.email)))
+    invited = participations.people(*participations.ROLES).join(Submission).where(Submission.call_id == call.id)
+    is_there = or_(Person.id.in_(members), Person.id.in_(invited))
+    return list(db.scalars(select(Person).where(is_there).order_by(Person.email)))
 
 
 def deadline_moved(db: Session, call: Call, change: DeadlineChange, base_url: str) -> int:

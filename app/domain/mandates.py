@@ -142,6 +142,29 @@ def _state(partner: Participation | None, mandate: Mandate | None, item: dict[st
     return "invited" if partner.accepted_at is None else "waiting"
 
 
+@dataclass(frozen=True)
+class Signed:
+    """An organisation of a version with the mandate for exactly these answers, or else its last one for others, if any."""
+
+    name: str
+    mandate: Mandate | None
+    is_exact: bool
+
+
+def of_version(db: Session, case: Submission, answers: dict[str, Any]) -> list[Signed]:
+    """What was signed of each organisation in a version, in order, whether or not that part was ended since."""
+    entities = calls.questions(case.call).parts.entities
+    signed = list(db.scalars(select(Mandate).where(Mandate.submission_id == case.id).order_by(Mandate.signed_at)))
+    exact = {one.answers_sha256: one for one in signed}
+    named = {one.organisation: one for one in signed}
+    made = []
+    for item in items(case, answers):
+        name = str(item.get(entities.name) or "") if entities else ""
+        mandate = exact.get(digest(item))
+        made.append(Signed(name, mandate or named.get(name), is_exact=mandate is not None))
+    return made
+
+
 def missing(db: Session, case: Submission, answers: dict[str, Any]) -> list[Standing]:
     """The organisations without a mandate that holds, where the call asks for them all; the lead itself needs none."""
     if calls.questions_of(db, case.call.definition_digest).mandates != "required":

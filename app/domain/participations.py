@@ -13,11 +13,11 @@ from datetime import timedelta
 from difflib import SequenceMatcher
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import accounts, audit, calls, glossary, outbox, references, throttle
-from app.domain.access import PARTNER, Actor, partner_submissions
+from app.domain.access import EDITORS, PARTNER, Actor, partner_submissions
 from app.domain.admissions import InvitationUnusable
 from app.domain.errors import Forbidden, NotFound
 from app.domain.questionnaire import Questionnaire
@@ -81,6 +81,18 @@ def members(db: Session, case: Submission) -> list[Membership]:
 def partners(db: Session, case: Submission) -> list[Participation]:
     """The live partners of a case, those who have not accepted yet too."""
     return [one for one in of_case(db, case) if one.role == PARTNER and one.ended_at is None]
+
+
+def acting(db: Session, case: Submission) -> list[Participation]:
+    """Who filled in or submitted a case for another organisation, such as an intermediary; ended parts too."""
+    found = (one for one in of_case(db, case) if one.accepted_at and one.role in EDITORS)
+    return [one for one in found if one.organisation or one.mandate]
+
+
+def people(*roles: str) -> Select[uuid.UUID]:
+    """Who takes part now, in these roles: narrowed down by the case or the call by whoever asks."""
+    live = (Participation.accepted_at.is_not(None), Participation.ended_at.is_(None))
+    return select(Participation.person_id).where(*live, Participation.role.in_(roles))
 
 
 def invite(db: Session, actor: Actor, case: Submission, wish: Wish, base_url: str) -> Participation:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from sqlalchemy import exists, func, literal, select
+from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.domain import audit, calls, deadlines, drafts, outbox, submissions
+from app.domain import audit, calls, deadlines, drafts, outbox, participations, submissions
 from app.domain.access import EDITORS, SYSTEM
 from app.infra.i18n import N_, translate
 from app.infra.times import brussels_and_utc
-from app.models import Call, Membership, OutboxMessage, Person, Reminder, Submission
+from app.models import Call, Membership, OutboxMessage, Participation, Person, Reminder, Submission
 
 LEADS = (timedelta(hours=3), timedelta(days=1), timedelta(days=3), timedelta(days=14))
 AT_ONCE = 50  # cases that are decided on in one transaction
@@ -86,7 +86,9 @@ def _decide(db: Session, case: Submission, lead: timedelta, base_url: str) -> No
         Membership.ended_at.is_(None),
         Membership.role.in_(EDITORS),
     )
-    people = db.scalars(select(Person).where(Person.id.in_(members)).order_by(Person.email)).all()
+    invited = participations.people("owner").where(Participation.submission_id == case.id)
+    may_submit = or_(Person.id.in_(members), Person.id.in_(invited))
+    people = db.scalars(select(Person).where(may_submit).order_by(Person.email)).all()
     for person in people:
         subject, body = _words(case, standing, person.language, base_url)
         outbox.enqueue(db, "reminder", person.email, subject, body, case.id, reminder)

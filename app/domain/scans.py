@@ -12,6 +12,7 @@ from app.domain.barriers import FileWaits
 from app.infra.files import FileStore
 from app.models import FileScan
 
+RETRY = 10  # seconds: most files are looked at sooner
 NOT_SCANNED, PENDING, CLEAN, INFECTED = "not_scanned", "pending", "clean", "infected"
 
 
@@ -26,11 +27,18 @@ def state(db: Session, sha256: str, has_scanner: bool) -> str:
     return NOT_SCANNED if found == PENDING and not has_scanner else found
 
 
+def held_back(db: Session, digests: Iterable[str], has_scanner: bool) -> dict[str, str]:
+    """Those of some files that are named and not opened, each with its state: `pending` or `infected`."""
+    states = (PENDING, INFECTED) if has_scanner else (INFECTED,)
+    wanted = sorted(set(digests))
+    held = select(FileScan.digest, FileScan.state).where(FileScan.digest.in_(wanted), FileScan.state.in_(states))
+    return {row.digest: row.state for row in db.execute(held)} if wanted else {}
+
+
 def require_looked_at(db: Session, digests: Iterable[str], has_scanner: bool) -> None:
-    """FileWaits while the scanner has yet to look at one of the files. For readings by staff."""
-    waits = select(FileScan.digest).where(FileScan.digest.in_(list(digests)), FileScan.state == PENDING)
-    if has_scanner and db.scalar(waits.limit(1)) is not None:
-        raise FileWaits
+    """FileWaits while the scanner has yet to look at one of the files. For readings by others than who gave it."""
+    if has_scanner and PENDING in held_back(db, digests, has_scanner).values():
+        raise FileWaits(retry_after=RETRY)
 
 
 def waiting(db: Session, most: int) -> list[str]:

@@ -16,6 +16,7 @@ class Surroundings(NamedTuple):
     deliveries: bool
     letters: bool
     interests: bool
+    participations: bool
     flags: bool
 
 
@@ -28,6 +29,7 @@ select (select count(*) from version where submission_id = %(case)s) as versions
   exists (select from support_letter where submission_id = %(case)s) as letters,
   exists (select from interest_link where submission_id = %(case)s) or exists (
     select from interest_link where organisation_id = %(organisation)s and call_id = %(call)s) as interests,
+  exists (select from participation where submission_id = %(case)s) as participations,
   exists (select from entry where submission_id = %(case)s and flags <> '{}') as flags"""
 
 

@@ -10,12 +10,12 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import agenda, assignments, calls, checklists, dossiers, reconciliations, scores, signoffs
+from app.domain import agenda, assignments, calls, checklists, dossiers, reconciliations, scans, scores, signoffs
 from app.domain.access import Actor
 from app.domain.yardsticks import Criterion
 from app.infra.i18n import Message
 from app.models import Submission, Version
-from app.web import pages
+from app.web import contents, pages
 from app.web.guards import Coordinator, Reviewer
 
 router = APIRouter(prefix="/review")
@@ -36,7 +36,7 @@ def _shared(db: Db, actor: Actor, submission: Submission, version: Version) -> d
 
 
 @router.get("/{ref}/checklist")
-def checklist(request: Request, ref: str, actor: Reviewer, db: Db) -> Response:
+def checklist(request: Request, ref: str, actor: Reviewer, db: Db, portal: PortalDep) -> Response:
     """What the rules say of each line, by which answers, and what readers said."""
     submission, version = dossiers.load(db, actor, ref)
     shared = _shared(db, actor, submission, version)
@@ -45,6 +45,7 @@ def checklist(request: Request, ref: str, actor: Reviewer, db: Db) -> Response:
         request,
         "review/checklist.html",
         judged=judged,
+        held=scans.held_back(db, contents.digests(version), portal.scanner is not None),
         said={verdict: [one.line for one in judged if one.counts == verdict] for verdict in checklists.VERDICTS},
         may_say=checklists.may_say(db, actor, submission) and shared["signed"] is None,
         **shared,

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Path, Request
 from starlette.datastructures import FormData
 from starlette.responses import FileResponse, Response
 
-from app.deps import Db, PortalDep
-from app.domain import attachments, audit, calls, clarifications, dossiers, submissions
+from app.deps import Db, Portal, PortalDep
+from app.domain import attachments, audit, calls, clarifications, dossiers, scans, submissions
 from app.domain.access import Actor
 from app.domain.attachments import Taken
 from app.domain.errors import FileRefused, NotFound, TooLarge, TooManyFiles, WordsMissing
@@ -16,7 +16,7 @@ from app.domain.objections import DuePassed
 from app.infra import documents
 from app.infra.i18n import N_, Message
 from app.models import Submission, Version
-from app.web import pages
+from app.web import contents, pages
 from app.web.guards import Applicant, Reviewer
 
 router = APIRouter()
@@ -30,22 +30,24 @@ Problems = dict[str, Message]
 
 
 @router.get("/review/{ref}/clarifications")
-def desk(request: Request, ref: str, actor: Reviewer, db: Db) -> Response:
+def desk(request: Request, ref: str, actor: Reviewer, db: Db, portal: PortalDep) -> Response:
     """Every question about a dossier with its answer and history, and the form to ask another."""
     submission, version = dossiers.load(db, actor, ref)
-    return _desk(request, db, submission, version)
+    return _desk(request, db, portal, submission, version)
 
 
 def _desk(
     request: Request,
     db: Db,
+    portal: Portal,
     submission: Submission,
     version: Version,
     problems: Problems | None = None,
     typed: dict[str, str] | None = None,
     about: int = 0,
 ) -> Response:
-    language = pages.language_of(request)
+    language, asked = pages.language_of(request), clarifications.with_states(db, submission)
+    named = contents.digests(None, asked=(one for one, _ in asked))
     return pages.render(
         request,
         "review/clarifications.html",
@@ -53,7 +55,8 @@ def _desk(
         submission=submission,
         version=version,
         questions=calls.questions(submission.call),
-        asked=clarifications.with_states(db, submission),
+        asked=asked,
+        held=scans.held_back(db, named, portal.scanner is not None),
         withdrawal=submissions.standing(db, submission).withdrawal,
         problems={name: message.text(language) for name, message in (problems or {}).items()},
         typed=typed or {},
@@ -79,7 +82,7 @@ def ask(request: Request, ref: str, form: pages.Form, actor: Reviewer, db: Db, p
         except DuePassed as refusal:
             problems["due-day"] = refusal.message
     if problems:
-        return _desk(request, db, submission, version, problems, dict(pages.typed(form)))
+        return _desk(request, db, portal, submission, version, problems, dict(pages.typed(form)))
     return pages.redirect(f"/review/{submission.reference}/clarifications")
 
 
@@ -103,7 +106,7 @@ def extend(
     if due_on is not None:
         clarifications.extend(db, actor, submission, number, due_on, portal.settings.base_url)
     if problems:
-        return _desk(request, db, submission, version, problems, dict(pages.typed(form)), about=number)
+        return _desk(request, db, portal, submission, version, problems, dict(pages.typed(form)), about=number)
     return pages.redirect(f"/review/{submission.reference}/clarifications#question-{number}")
 
 

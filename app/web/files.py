@@ -21,15 +21,17 @@ Refs = Annotated[list[str] | None, Query()]
 
 
 @router.get("/files")
-def ask(request: Request, actor: Reviewer, db: Db, ref: Refs = None) -> Response:
+def ask(request: Request, actor: Reviewer, db: Db, portal: PortalDep, ref: Refs = None) -> Response:
     """What a ZIP of the files of several dossiers would hold, and which dossiers stay out of it and why."""
     opened, shut = bundles.open_some(db, actor, pages.named(ref, MOST))
     made = [(submission, version, bundles.of_dossier(db, submission, version)) for submission, version in opened]
+    whole = bundles.together(bundle for _, _, bundle in made)
     return pages.render(
         request,
         "review/files.html",
         made=made,
-        whole=bundles.together(bundle for _, _, bundle in made),
+        whole=whole,
+        held=scans.held_back(db, [line["sha256"] for line in whole.files], portal.scanner is not None),
         shut=[(reference, bundles.needs_statement(db, actor, reference)) for reference in shut],
     )
 

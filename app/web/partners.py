@@ -5,20 +5,24 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from app.deps import Db
 from app.domain import calls, drafts, exemptions, findings, judgements, mandates, merging, participations, reading
+from app.domain.admissions import PartChanged
 from app.domain.drafts import Part
 from app.domain.errors import Invalid, StaleStep
 from app.domain.questionnaire import Step
 from app.domain.reading import Reading
-from app.infra.i18n import N_, Message
+from app.infra import times
+from app.infra.i18n import N_, Message, translate
 from app.models import Participation
 from app.web import pages, steps
 from app.web.guards import Applicant
 
 router = APIRouter(prefix="/apply/{ref}/partner")
+UNKEPT = {"Cache-Control": "no-store"}
+SAVED = N_("Saved %(time)s")
 LABELS = {"signatory": N_("Your name"), "capacity": N_("Your function")}
 
 
@@ -32,7 +36,7 @@ class Page:
     saved: Reading
 
     @property
-    def seen(self) -> str:
+    def revision(self) -> str:
         """What a save from this page is held against: whether its own answers are still these."""
         return mandates.digest({"item": self.part.item, "unread": self.part.unread})
 
@@ -79,7 +83,7 @@ def _show(
         name=_name(page),
         question=questions.question(part.listed),
         fields=steps.Fields(questions, page.step, case.kind, language, read, {}, found),
-        seen=page.seen,
+        revision=page.revision,
         marks=merging.marks(page.step, case.kind, page.saved),
         saved=page.part.page,
         mandate=mandate,
@@ -108,6 +112,46 @@ def _findings(db: Db, page: Page) -> list[findings.Finding]:
     return [dataclasses.replace(f, path=here + f.path.removeprefix(start)) for f in found if f.path.startswith(start)]
 
 
+@router.get("/presence")
+def look(ref: str, actor: Applicant, db: Db) -> Response:
+    """What an open page asks each 15 seconds: is the call open, am I signed in."""
+    page = _open(db, actor, ref)
+    case = page.participation.submission
+    window = exemptions.window(db, case)
+    body = {
+        "state": window.state,
+        "closes_at": times.iso(window.exemption.until if window.exemption else case.call.closes_at),
+        "revision": page.revision,
+        "people": [],
+        "person": str(actor.person_id),
+        "csrf_token": actor.csrf_token,
+    }
+    return JSONResponse(body, headers=UNKEPT)
+
+
+@router.post("/revisions")
+def save_meanwhile(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
+    """Save what is being typed. The same page sent again, as after a lost answer, is saved once."""
+    page, language = _open(db, actor, ref), pages.language_of(request)
+    read = reading.read(page.step, page.participation.submission.kind, steps.pairs(form), language)
+    if read != page.saved:
+        _save(db, actor, page, pages.field(form, "revision", 64), read)
+    page = _open(db, actor, ref)
+    words = translate(language, SAVED, time=times.time_of_day(page.part.page.saved_at))
+    marks = merging.marks(page.step, page.participation.submission.kind, page.saved)
+    return JSONResponse({"revision": page.revision, "marks": marks, "words": words}, headers=UNKEPT)
+
+
+def _save(db: Db, actor: Applicant, page: Page, revision: str, read: Reading) -> None:
+    items = read.answers.get(page.part.listed) or []
+    if len(items) != 1:  # one organisation, this one
+        raise Invalid
+    start = f"{page.part.listed}-0-"
+    unread = {path.removeprefix(start): entry for path, entry in read.unread.items()}
+    drafts.save_part(db, actor, page.participation, revision, items[0], unread)
+    judgements.keep(db, page.participation.submission)
+
+
 @router.post("")
 def save(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
     """Save what the partner says of its organisation, and nothing else."""
@@ -115,31 +159,25 @@ def save(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db)
     case, language, action = page.participation.submission, pages.language_of(request), pages.field(form, "action", 300)
     read = reading.read(page.step, case.kind, steps.pairs(form), language)
     request.state.labels = steps.labels(calls.questions(case.call), case.kind, read.answers, language)
-    seen = pages.field(form, "seen", 64)
+    revision = pages.field(form, "revision", 64)
     if action == "merge":
-        picked = _merged(form, page, read, seen)
+        picked = _merged(form, page, read, revision)
         if picked is None:
-            return _both(request, form, db, page, read, steps.picks(form) if seen == page.seen else None)
+            return _both(request, form, db, page, read, steps.picks(form) if revision == page.revision else None)
         read = picked
     target = steps.press(page.step, case.kind, read, action)
-    items = read.answers.get(page.part.listed) or []
-    if len(items) != 1:  # one organisation, this one
-        raise Invalid
-    start = f"{page.part.listed}-0-"
-    unread = {path.removeprefix(start): entry for path, entry in read.unread.items()}
     try:
-        drafts.save_part(db, actor, page.participation, seen, items[0], unread)
+        _save(db, actor, page, revision, read)
     except StaleStep:
         return _both(request, form, db, page, read)
-    judgements.keep(db, case)
-    if unread and target is None:
+    if read.unread and target is None:
         return _show(request, db, _open(db, actor, ref), read, is_alarm=True)
     return pages.redirect(f"/apply/{case.reference}/partner" + (f"#{target}" if target else "?saved=1"))
 
 
-def _merged(form: FormData, page: Page, mine: Reading, seen: str) -> Reading | None:
+def _merged(form: FormData, page: Page, mine: Reading, revision: str) -> Reading | None:
     """One text of both, as picked; None where a pick is missing or somebody saved again."""
-    if seen != page.seen:
+    if revision != page.revision:
         return None
     kind = page.participation.submission.kind
     found = merging.differences(page.step, kind, pages.field(form, "marks", pages.MAX_TEXT), mine, page.saved)
@@ -159,7 +197,7 @@ def _both(
         case=case,
         step=page.step,
         here=f"/apply/{case.reference}/partner",
-        seen=page.seen,
+        revision=page.revision,
         **exemptions.window(db, case)._asdict(),
         theirs=page.part.page,
         found=merging.differences(page.step, case.kind, began, mine, page.saved),
@@ -179,6 +217,9 @@ def sign(request: Request, ref: str, form: pages.Form, actor: Applicant, db: Db)
     lacks = mandates.lacks(typed["signatory"], typed["capacity"], bool(typed["agreed"]))
     if lacks:
         return _show(request, db, page, page.saved, typed, {name: said.text(language) for name, said in lacks.items()})
-    seen = pages.field(form, "seen", 64)
-    mandates.sign(db, actor, page.participation, page.part.item, seen, typed["signatory"], typed["capacity"], language)
+    seen, part = pages.field(form, "seen", 64), page.participation
+    try:
+        mandates.sign(db, actor, part, page.part.item, seen, typed["signatory"], typed["capacity"], language)
+    except PartChanged as refusal:  # saved since the page was opened: it is shown as it is now, with what was typed
+        return _show(request, db, page, page.saved, typed, {"agreed": refusal.message.text(language)})
     return pages.redirect(f"/apply/{ref}/partner?signed=1#mandate")

@@ -10,12 +10,16 @@ from app.domain import (
     calls,
     changes,
     clarifications,
+    confirmations,
     deliveries,
     dossiers,
     interests,
     lookups,
+    mandates,
+    participations,
     prints,
     releases,
+    scans,
     shapes,
     support,
     surroundings,
@@ -24,7 +28,7 @@ from app.domain import (
 )
 from app.domain.questionnaire import Questionnaire
 from app.infra import pdf
-from app.models import Version
+from app.models import Confirmation, Submission, Version
 from app.web import contents, pages
 from app.web.guards import Reviewer
 
@@ -45,13 +49,17 @@ def dossier(
     questions = calls.questions_of(db, shown.definition_digest)
     around = surroundings.of(db, submission)
     every = dossiers.all_versions(db, actor, submission) if around.versions > 1 else [shown]
+    letters = support.to_consortium(db, submission) if around.letters else []
+    asked = clarifications.with_states(db, submission) if around.clarifications else []
+    held = scans.held_back(db, contents.digests(shown, letters, (c for c, _ in asked)), portal.scanner is not None)
     return pages.render(
         request,
         "review/dossier.html",
         submission=submission,
         version=shown,
         questions=questions,
-        content=contents.of(questions, submission, shown, pages.language_of(request)),
+        content=contents.of(questions, submission, shown, pages.language_of(request), held),
+        held=held,
         warnings=shapes.warnings(questions, shown),
         versions=every,
         counts=next((v.number for v in every if v.exemption_id is None), 0),
@@ -60,14 +68,21 @@ def dossier(
         withdrawal=withdrawals.live(db, submission) if around.withdrawals else None,
         said=shown.receipt.body,
         topics=calls.questions(submission.call),
-        asked=clarifications.with_states(db, submission) if around.clarifications else [],
+        asked=asked,
         became=releases.fate(db, actor, submission),
         shared=traits.shared(db, actor, submission.id) if around.flags else [],
         entities=lookups.of_version(db, questions, shown),
-        letters=support.to_consortium(db, submission) if around.letters else [],
+        letters=letters,
         interests=interests.of_dossier(db, submission) if around.interests else [],
+        acting=participations.acting(db, submission) if around.participations else [],
+        mandates=mandates.of_version(db, submission, shown.answers) if around.participations else [],
+        confirmation=_confirmation(db, submission, shown),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
     )
+
+
+def _confirmation(db: Db, submission: Submission, shown: Version) -> Confirmation | None:
+    return confirmations.of_version(db, submission, shown) if confirmations.is_asked(db, submission) else None
 
 
 def _differing(questions: Questionnaire, every: list[Version], shown: Version) -> list[changes.Change]:
@@ -81,7 +96,9 @@ def _differing(questions: Questionnaire, every: list[Version], shown: Version) -
 
 
 @router.get("/{ref}/dossier.pdf")
-def as_pdf(request: Request, ref: str, actor: Reviewer, db: Db, version: int | None = None) -> Response:
+def as_pdf(
+    request: Request, ref: str, actor: Reviewer, db: Db, portal: PortalDep, version: int | None = None
+) -> Response:
     """The whole dossier on paper."""
     submission, shown = dossiers.load(db, actor, ref, version)
     questions, language = calls.questions_of(db, shown.definition_digest), pages.language_of(request)
@@ -93,5 +110,7 @@ def as_pdf(request: Request, ref: str, actor: Reviewer, db: Db, version: int | N
         prints.clarification(one, calls.questions(submission.call), stands, language)
         for one, stands in clarifications.with_states(db, submission)
     ]
+    held = scans.held_back(db, contents.digests(shown), portal.scanner is not None)
+    contents.tell_held_back(data["files"], held, language)
     made = pdf.render("dossier", data, shown.received_at)
     return pages.download(made, "application/pdf", f"{submission.reference}-v{shown.number}.pdf")

@@ -15,7 +15,7 @@ from app.infra.i18n import N_, Message, sort_key, translate
 from app.web import pages
 
 SELECT_FROM = 7  # choices longer than this become a select
-OWN_FIELDS = frozenset({"csrf_token", "revision", "marks", "action", "seen"})
+OWN_FIELDS = frozenset({"csrf_token", "revision", "marks", "action"})
 PICK = "pick:"
 ADDED = N_("Added. Fill it in and save.")
 

@@ -1,4 +1,4 @@
-"""/support: the workspace of a member state in a call, its letters and budget; and /apply/{ref}/letters, where they arrive."""
+"""/support: the workspace of a member state in a call, its letters and budget."""
 
 import secrets
 from datetime import date
@@ -270,31 +270,9 @@ def own_file(
     """A file of one's own letter, to keep."""
     at = budgets.workspace(db, actor, code, state)
     found = support.one(db, at, number)
-    return _file(db, actor, portal, support.file_of([found], sha256, is_own=True), found.submission)
-
-
-def _file(db: Db, actor: Actor, portal: Portal, file: dict[str, Any] | None, case: Any) -> FileResponse:
+    file = support.file_of([found], sha256, is_own=True)
     if file is None:
         raise NotFound
-    audit.record(db, actor, "attachment.read", case, sha256=file["sha256"])
+    audit.record(db, actor, "attachment.read", found.submission, sha256=file["sha256"])
     headers = pages.sandbox(str(file["name"])) | pages.digest(file["sha256"])
     return FileResponse(portal.files.path(file["sha256"]), media_type=str(file["media_type"]), headers=headers)
-
-
-@router.get("/apply/{ref}/letters")
-def arrived(request: Request, ref: str, actor: Applicant, db: Db) -> Response:
-    """The letters that member states gave to this consortium."""
-    case = submissions.load(db, actor, ref)
-    questions = calls.questions(case.call)
-    if not questions.support.letters:
-        raise NotFound
-    return pages.render(
-        request, "support/arrived.html", case=case, questions=questions, letters=support.to_consortium(db, case)
-    )
-
-
-@router.get("/apply/{ref}/letters/files/{sha256}")
-def arrived_file(ref: str, sha256: str, actor: Applicant, db: Db, portal: PortalDep) -> FileResponse:
-    """A file of a letter that was given to this consortium, to keep."""
-    case = submissions.load(db, actor, ref)
-    return _file(db, actor, portal, support.file_of(support.to_consortium(db, case), sha256), case)

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from app.deps import Portal
 from app.domain import accounts, calls, drafts, outbox, reminders, submissions
 from app.domain.access import Actor
+from app.domain.participations import Wish
 from app.infra.signing import Signer
 from app.models import Call, DeadlineChange, OutboxMessage, Reminder, Submission
 from tests import make
@@ -76,6 +77,12 @@ def test_those_who_may_submit_are_reminded_in_their_language(db: Session, case: 
     subjects = {m.recipient: m.subject for m in queued(db)}
     assert subjects["editor@firm.example"].startswith(f"Nog niet ingediend: {submission.reference}")
     assert subjects["lead@firm.example"].startswith(f"Not submitted yet: {submission.reference}")
+
+
+def test_an_invited_owner_is_reminded_and_an_invited_editor_is_not(db: Session, case: tuple[Submission, Actor]) -> None:
+    for email, role in (("own@else.example", "owner"), ("edit@else.example", "editor")):
+        make.takes_part(db, case[1], case[0], Wish(email, role))
+    assert at(db, case[0].call, 3 * DAY - 1) == ["lead@firm.example", "own@else.example"]
 
 
 def test_a_case_begun_after_the_moment_or_with_nothing_in_it_is_not_reminded(db: Session) -> None:

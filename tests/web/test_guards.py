@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
+from app.domain import participations
+from app.domain.participations import Wish
 from app.infra.signing import Signer
-from app.models import Draft, Event, Membership, Submission
+from app.models import Draft, Event, Membership, Participation, Submission
 from tests import make
 
 SignIn = Callable[..., str]
@@ -124,6 +126,22 @@ def test_the_same_addresses_answer_the_owner(
     assert {line: status for line, status in asked.items() if status not in (200, 303, 409)} == (
         dict.fromkeys(unasked, 404) | missing
     )
+
+
+def test_a_partner_reaches_its_own_part_of_a_case_and_no_other_page_of_it(
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission, signer: Signer
+) -> None:
+    partner = make.person(db, "beta@partner.example")
+    made = participations.invite(
+        db, make.person(db), case, Wish(partner.email, "partner", "Delta", place=0), make.ISSUER
+    )
+    filled = words(db, case, signer) | {"{participation_id}": str(made.id)}
+    db.execute(update(Participation).values(accepted_at=func.now()))
+    token = sign_in(client, partner.email)
+    asked = {line: ask(client, line, filled, token) for line in CASE}
+    own = {line: 200 if line.startswith("GET") else 422 for line in CASE if "/partner" in line}
+    assert len(own) == 5
+    assert asked == dict.fromkeys(CASE, 404) | own
 
 
 def test_another_organisation_is_nowhere_for_a_stranger(

@@ -16,7 +16,19 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import assignments, calls, clarifications, interests, keys, questionnaire, seals, tickets, views
+from app.domain import (
+    assignments,
+    calls,
+    clarifications,
+    interests,
+    keys,
+    participations,
+    questionnaire,
+    seals,
+    tickets,
+    views,
+)
+from app.domain.participations import Wish
 from app.models import Disclosure, InterestLink, Membership, Notice, OutboxMessage, SignIn, Submission
 from tests import make
 from tests.conftest import deliver
@@ -51,6 +63,7 @@ FIELDS = [
     "points-quality", "points-impact", "points-money", "argument-quality", "argument-impact", "argument-money",
     "kind", "networks", "days", "public_key", "replaces", "url", "event",
     "words", "page", "submission", "answer", "email", "role", "name", "country", "registration_no", "state", "authority", "call", "scope", "reference", "digest",
+    "capacity", "agreed", "item", "organisation", "mandate", "marks", "seen", "members-0-_", "members-0-legal_name",
     "receipt", "file", "members-0-owners-²-name", "members-99999999999999999999-lei", "members--1-lei", "starts_on-day",
     "starts_on-month", "starts_on-year",
 ]  # fmt: skip
@@ -82,7 +95,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     actor = make.person(db)
     found: World = {name: [] for name in ("ref", "code", "attachment_id", "sha256", "field", "attempt")}
     for closes_in in (0, 3600):
-        call = make.call(db)
+        call = make.call(db, of=make.definition() | {"confirmation": "lead"})
         case, actor = make.submission(db, call, actor)
         attached = make.attach(db, portal.files, actor, case)
         make.send(db, actor, case, portal.signer)
@@ -161,10 +174,31 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["submission"] = found["find"] = found["ref"]
     found["csrf_token"], found["revision"], found["key"] = [token], ["0", "1", "2"], ["k"]
     found["state"], found["sort"] = ["NL", *found["state"]], ["support", "commitment", "invest", *found["sort"]]
-    found |= _letters(
-        db, portal, open_case=next(s for s in db.scalars(select(Submission)) if s.reference == found["ref"][0])
-    )
+    open_case = next(s for s in db.scalars(select(Submission)) if s.reference == found["ref"][0])
+    found |= _letters(db, portal, open_case)
+    found["ref"].append(_taking_part(db, open_case, found))
     return found
+
+
+def _taking_part(db: Session, open_case: Submission, found: World) -> str:
+    """Somebody takes part in the open case, and the administrator in two of others: as a partner, and invited as yet."""
+    me, other = make.person(db), make.person(db, "other@firm.example")
+    other_case, other = make.submission(db, open_case.call, other)
+    another, other = make.submission(db, open_case.call, other)
+    wishes = [
+        (me, open_case, Wish("guest@firm.example", "viewer")),
+        (other, another, Wish(me.email, "viewer")),
+        (other, other_case, Wish(me.email, "partner", "Delta", place=0)),
+    ]
+    for actor, case, wish in wishes:
+        made = participations.invite(db, actor, case, wish, make.ISSUER)
+        found.setdefault("participation_id", []).append(str(made.id))
+        text = db.scalars(select(OutboxMessage.text).where(OutboxMessage.submission_id == case.id)).all()
+        found["token"] += re.findall(r"/invitations/([\w-]+)", " ".join(text))
+    participations.accept(db, me, found["token"][-1])
+    found["capacity"], found["agreed"], found["item"] = ["Director"], ["yes"], [""]
+    found["role"] += ["partner", "editor"]
+    return other_case.reference
 
 
 def _letters(db: Session, portal: Portal, open_case: Submission) -> World:

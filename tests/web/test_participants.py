@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,15 +12,30 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import accounts, drafts, erasure, mandates, participations, personal, submissions, verification
+from app.domain import (
+    accounts,
+    calls,
+    confirmations,
+    drafts,
+    erasure,
+    judgements,
+    mails,
+    mandates,
+    participations,
+    personal,
+    submissions,
+    verification,
+)
 from app.domain.access import SYSTEM, Actor
 from app.domain.admissions import LeadMustConfirm, ParticipationOver
 from app.domain.errors import CallClosed, Forbidden, Immutable, NotFound, NotReady, Refused, refusal_of
 from app.domain.participations import Wish
+from app.infra.postgres import Cluster
 from app.infra.signing import Signer
-from app.models import Confirmation, Event, Mandate, OutboxMessage, Participation, Person, Submission
+from app.models import Confirmation, Event, Mandate, Participation, Person, Submission
 from tests import make
 from tests.conftest import deliver
+from tests.test_cutoff import database_of, publish, until_somebody_waits
 
 SignIn = Callable[..., str]
 DELTA = {"legal_name": "Delta BV", "country": "NL", "owners": []}
@@ -39,14 +55,7 @@ def lead(db: Session) -> Actor:
 
 
 def take_part(db: Session, case: Submission, email: str, role: str, **wish: Any) -> Actor:
-    """Somebody who was invited, and accepted."""
-    guest = make.person(db, email, "Gu Est")
-    participations.invite(db, lead(db), case, Wish(email, role, **wish), make.ISSUER)
-    body = db.scalars(select(OutboxMessage.text).where(OutboxMessage.recipient == email)).one()
-    found = re.search(r"/invitations/([\w-]+)", str(body))
-    assert found
-    participations.accept(db, guest, found[1])
-    return accounts.actor_for(db, db.get_one(Person, guest.person_id))
+    return make.takes_part(db, lead(db), case, Wish(email, role, **wish))
 
 
 def as_partner(db: Session, case: Submission, email: str = "beta@partner.example", place: int = 1) -> Actor:
@@ -177,7 +186,7 @@ def test_a_partner_sees_and_saves_its_own_organisation_and_nothing_else(
     assert client.post(here, data=form | {"action": "save"}).headers["location"] == f"{here}?saved=1"
     assert items(db, case) == [DELTA, BETA | {"legal_name": "Beta SE"}, GAMMA]
     assert drafts.content(db, case).answers["title"] == "Delta compute"
-    many = form | {"members-1-legal_name": "Another", "seen": fields_of(client.get(here).text)["seen"]}
+    many = form | {"members-1-legal_name": "Another", "revision": fields_of(client.get(here).text)["revision"]}
     assert client.post(here, data=many).status_code == 422
     assert client.post(here, data=form | {"action": "remove:members-0"}).status_code == 422
     assert len(items(db, case)) == 3
@@ -186,8 +195,8 @@ def test_a_partner_sees_and_saves_its_own_organisation_and_nothing_else(
 def fields_of(page: str) -> dict[str, str]:
     """The text and hidden fields of a partner's page."""
     found = re.findall(r'<input[^>]* name="([^"]+)" value="([^"]*)"', page)
-    wanted = [one for one in found if one[0].startswith("members-") or one[0] in ("seen", "marks")]
-    return dict(reversed(wanted))  # the first `seen`: the form of the mandate has one of its own
+    wanted = [one for one in found if one[0].startswith("members-") or one[0] in ("revision", "marks")]
+    return dict(wanted)
 
 
 def test_a_partner_adds_owners_and_what_cannot_be_read_is_kept(
@@ -232,6 +241,69 @@ def test_the_lead_and_a_partner_overwrite_nothing_of_each_other(
     assert items(db, case)[1]["legal_name"] == "Beta AG"
 
 
+def test_what_a_partner_types_is_saved_by_itself_and_once(
+    client: TestClient, db: Session, sign_in: SignIn, case: Submission
+) -> None:
+    as_partner(db, case)
+    token, here = sign_in(client, "beta@partner.example"), f"/apply/{case.reference}/partner"
+    page = client.get(here).text
+    assert f'data-draft="{here}"' in page
+    form = fields_of(page) | {"csrf_token": token, "members-0-legal_name": "Beta SE"}
+    first = client.post(f"{here}/revisions", data=form)
+    assert first.status_code == 200
+    assert client.post(f"{here}/revisions", data=form).json() == first.json()  # its answer was lost
+    assert items(db, case) == [DELTA, BETA | {"legal_name": "Beta SE"}, GAMMA]
+    saves = select(Event.id).where(Event.name == "draft.saved", Event.person_id == part(db).person_id)
+    assert len(db.scalars(saves).all()) == 1
+    on = form | {"revision": first.json()["revision"], "members-0-legal_name": "Beta AG"}
+    assert client.post(f"{here}/revisions", data=on).status_code == 200
+    told = {"Accept": "application/json"}
+    late = client.post(f"{here}/revisions", data=form | {"members-0-legal_name": "Beta KG"}, headers=told)
+    assert (late.status_code, late.json()["code"]) == (409, "stale_step")
+    assert client.get(f"{here}/presence").json()["revision"] == fields_of(client.get(here).text)["revision"]
+
+
+def part(db: Session) -> Participation:
+    return db.scalars(select(Participation)).one()
+
+
+def test_a_page_with_the_list_reads_back_as_it_was_saved_just_now(db: Session, case: Submission) -> None:
+    before = drafts.saved(db, case)["members"].saved_at
+    make.fill_more(db, lead(db), case, "members", {"members": [DELTA]})
+    kept = drafts.saved(db, case)["members"]
+    assert kept.answers == {"members": [DELTA]}
+    assert kept.saved_at > before
+
+
+@pytest.mark.committed
+def test_a_partner_who_saves_while_the_lead_moves_its_organisation_saves_into_its_own(
+    committed_portal: Portal, cluster: Cluster
+) -> None:
+    portal = committed_portal
+    code = publish(portal, cluster)
+    with portal.sessions.begin() as db:
+        case, actor = make.submission(db, calls.by_code(db, code), members=[DELTA, BETA, GAMMA])
+        partner = as_partner(db, case)
+    seen = mandates.digest({"item": BETA, "unread": {}})
+
+    def save() -> None:
+        with portal.sessions.begin() as other:
+            mine = participations.load(other, partner, case.reference)
+            drafts.save_part(other, partner, mine, seen, BETA | {"country": "AT"}, {})
+
+    with ThreadPoolExecutor(1) as pool:
+        with portal.sessions.begin() as db:
+            make.fill_more(
+                db, actor, submissions.load(db, actor, case.reference), "members", {"members": [BETA, GAMMA]}
+            )
+            waits = pool.submit(save)
+            until_somebody_waits(cluster, database_of(portal))
+        waits.result()
+    with portal.sessions.begin() as db:
+        assert items(db, case) == [BETA | {"country": "AT"}, GAMMA]
+        assert verification.run(db) == []
+
+
 def test_a_partner_stays_with_its_organisation_wherever_the_lead_moves_it(db: Session, case: Submission) -> None:
     partner = as_partner(db, case)
     changed = BETA | {"legal_name": "Beta SE"}
@@ -263,7 +335,10 @@ def test_a_mandate_names_the_answers_that_were_seen_and_is_outdated_once_they_ch
     wrong = client.post(f"{here}/mandates", data=form | {"agreed": "", "capacity": ""})
     assert wrong.status_code == 422
     assert 'value="Bea Ta"' in wrong.text
-    assert client.post(f"{here}/mandates", data=form | {"seen": "0" * 64}).status_code == 409
+    changed = client.post(f"{here}/mandates", data=form | {"seen": "0" * 64})
+    assert changed.status_code == 422
+    assert "read it again first" in changed.text
+    assert 'value="Bea Ta"' in changed.text
     assert client.post(f"{here}/mandates", data=form).status_code == 303
     mandate = db.scalars(select(Mandate)).one()
     assert (mandate.answers_sha256, mandate.organisation, mandate.signed_by) == (seen, "Beta GmbH", partner.person_id)
@@ -344,6 +419,31 @@ def test_what_others_submit_waits_for_the_lead_where_the_call_asks_it(
     assert make.version_of(db, case).number == 2
 
 
+def test_staff_read_in_the_dossier_who_acted_what_was_signed_and_that_the_lead_confirmed(
+    client: TestClient, db: Session, sign_in: SignIn, signer: Signer
+) -> None:
+    case, _ = make.submission(db, make.call(db, of=asking(confirmation="lead")), members=[DELTA, BETA, GAMMA])
+    adviser = take_part(db, case, "ad@viser.example", "owner", organisation="Adviser BV", mandate="By letter of May.")
+    sign(db, as_partner(db, case), case)
+    sign(db, as_partner(db, case, "gamma@partner.example", 2), case)
+    make.fill_more(db, lead(db), case, "members", {"members": [DELTA, BETA, GAMMA | {"country": "BE"}]})
+    judged = judgements.judge(case, drafts.content(db, case))
+    confirmations.confirm(db, lead(db), case, judged, confirmations.digest(judged))
+    make.send(db, adviser, case, signer)
+    make.close(db, case.call)
+    reviewer = make.person(db, "reviewer@rvo.example", staff="reviewer")
+    make.free(db, reviewer, case)
+    sign_in(client, "reviewer@rvo.example")
+    page = client.get(f"/review/{case.reference}").text
+    section = re.sub(r"<[^>]+>", " ", page[page.index('id="acting"') : page.index('id="acting"') + 5000])
+    said = " ".join(section.split())
+    assert "The lead confirmed exactly this content: Lee Lead" in said
+    assert "Adviser BV · owner By letter of May." in said
+    assert "Beta GmbH signed Bea Ta, Director" in said
+    assert "Gamma SA signed for other answers" in said
+    assert "Delta BV no mandate" in said
+
+
 def refuses(db: Session, statement: str, **values: Any) -> type[Refused] | None:
     """What the database says to the serving role, outside all that Python would say before."""
     nested = db.begin_nested()
@@ -355,6 +455,17 @@ def refuses(db: Session, statement: str, **values: Any) -> type[Refused] | None:
         return type(found) if found else None
     nested.rollback()
     return None
+
+
+def test_who_takes_part_hears_of_a_new_deadline(db: Session, case: Submission) -> None:
+    for email, role in (("own@else.example", "owner"), ("edit@else.example", "editor")):
+        take_part(db, case, email, role)
+    as_partner(db, case, place=0)
+    gone = take_part(db, case, "gone@else.example", "owner")
+    part = next(one for one in participations.of_case(db, case) if one.person_id == gone.person_id)
+    participations.end(db, lead(db), case, part.id)
+    heard = [person.email for person in mails.audience(db, case.call)]
+    assert heard == ["beta@partner.example", "edit@else.example", "lead@firm.example", "own@else.example"]
 
 
 INVITE = (

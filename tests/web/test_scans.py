@@ -1,6 +1,8 @@
 """Virus scanning against a real clamd: what waits holds up no submit, what is infected reaches nobody by any way."""
 
 import io
+import json
+import re
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
@@ -14,7 +16,7 @@ from starlette.testclient import TestClient
 
 from app.clerk import Clerk
 from app.deps import Portal
-from app.domain import attachments, exports, scans
+from app.domain import attachments, clarifications, exports, scans
 from app.domain.errors import FileRefused, refusal_of
 from app.infra.files import FileStore, Infected
 from app.infra.scanner import Scanner
@@ -23,6 +25,8 @@ from tests import clam, make
 from tests.web.test_guards import SignIn
 
 READER = "reader@rvo.example"
+ROUTES = Path(__file__).parent.parent / "routes.json"
+MARK = b"bytes that nobody else has"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,7 @@ def test_a_file_that_waits_holds_up_no_submit_and_is_not_read_by_staff(
     sha256 = digest(db)
     assert scans.state(db, sha256, has_scanner=True) == "pending"
     sign_in(client, READER)
-    assert "waits to be scanned" in client.get(f"/review/{case.reference}/attachments/{sha256}/view").text
+    assert "being checked for viruses" in client.get(f"/review/{case.reference}/attachments/{sha256}/view").text
     for path in (f"attachments/{sha256}", f"attachments/{sha256}?inline=yes", "files.zip"):
         assert client.get(f"/review/{case.reference}/{path}").status_code == 409, path
 
@@ -138,3 +142,95 @@ def test_the_protocol_over_tcp_and_a_scanner_that_is_away_or_talks_nonsense(tmp_
         assert scanner.scan(tmp_path / "bad") == "Eicar-Test"
     assert not clam.answers(clam.nobody(), tmp_path / "clean")
     assert not clam.answers(Scanner(f"unix://{tmp_path}/none"), tmp_path / "clean")
+
+
+def filled(path: str, known: dict[str, str]) -> str | None:
+    """An address with everything known in its places; None where something is not."""
+    for place, value in known.items():
+        path = path.replace(place, value)
+    return None if "{" in path else path
+
+
+def giving(client: TestClient, known: dict[str, str], headers: dict[str, str] | None = None) -> set[str]:
+    """The addresses of the portal, of all there are, that give the bytes of the file that holds MARK."""
+    found = set()
+    for route in json.loads(ROUTES.read_text()):
+        verb, pattern = route.split(" ")
+        for question in ("", "?inline=yes", f"?ref={known['{ref}']}"):
+            path = filled(pattern, known) if verb == "GET" else None
+            if path is not None and MARK in client.get(path + question, headers=headers).content:
+                found.add(pattern)
+    return found
+
+
+def test_every_address_that_gives_bytes_gives_them_to_others_only_once_they_were_found_clean(
+    client: TestClient, db: Session, portal: Portal, sign_in: SignIn, clamd: Scanner
+) -> None:
+    portal.scanner = clam.nobody()
+    case, lead = make.submission(db)
+    marked = clam.holding(MARK)
+    own = attachments.attach(db, portal.files, lead, case, "proposal", "proposal.pdf", BytesIO(marked))
+    make.send(db, lead, case, portal.signer)
+    make.close(db, case.call)
+    key = {"Authorization": f"Bearer {make.key(db, case.call)}"}
+    make.free(db, make.person(db, READER, staff="admin"), case)
+    known = {"{ref}": case.reference, "{sha256}": own.sha256, "{attachment_id}": str(own.id), "{code}": case.call.code}
+    mine, theirs = {"/apply/{ref}/attachments/{attachment_id}"}, {
+        "/review/{ref}/attachments/{sha256}", "/review/{ref}/files.zip", "/review/files.zip",
+    }  # fmt: skip
+    machines = {"/api/v1/submissions/{ref}/attachments/{sha256}", "/api/v1/calls/{code}/export.zip"}
+
+    def seen() -> tuple[set[str], set[str], set[str]]:
+        sign_in(client, READER)
+        staff = giving(client, known)
+        sign_in(client, "lead@firm.example")
+        return staff, giving(client, known), giving(client, known, key)
+
+    assert seen() == (set(), mine, mine)
+    portal.scanner = clamd
+    Clerk(portal).look_at_files()
+    assert seen() == (theirs, mine, mine | machines)
+    with make.owner(db):
+        db.execute(text("alter table file_scan disable trigger all"))
+        db.execute(text("update file_scan set state = 'infected', finding = 'Late'"))
+        db.execute(text("alter table file_scan enable trigger all"))
+    scans.shut_away_again(db, portal.files)
+    assert seen() == (set(), set(), set())
+
+
+def test_where_a_file_is_named_to_staff_it_has_no_link_until_it_was_found_clean(
+    client: TestClient, db: Session, portal: Portal, sign_in: SignIn, clamd: Scanner
+) -> None:
+    portal.scanner = clam.nobody()
+    case, lead = make.submission(db)
+    own = attachments.attach(db, portal.files, lead, case, "proposal", "proposal.pdf", BytesIO(clam.holding(MARK)))
+    make.send(db, lead, case, portal.signer)
+    make.close(db, case.call)
+    asked = make.asked(db, case)
+    with_answer = vars(attachments.take_in(db, portal.files, "later.pdf", BytesIO(clam.holding(MARK * 2))))
+    clarifications.answer(db, lead, case, asked.number, "As asked.", [attachments.Taken(**with_answer)], make.ISSUER)
+    make.free(db, make.person(db, READER, staff="coordinator"), case)
+    here = f"/review/{case.reference}"
+    pages = (here, f"{here}/clarifications", f"{here}/checklist", f"{here}/attachments/{own.sha256}/view")
+
+    def links(path: str) -> set[str]:
+        return set(
+            re.findall(
+                r'(?:href|src|action)="(/review/[^"]*(?:attachments/[^"]*|files\.zip[^"]*))"', client.get(path).text
+            )
+        )
+
+    sign_in(client, READER)
+    whole = f"/review/files?ref={case.reference}"
+    for path in (*pages, whole):
+        assert links(path) == set(), path
+    for path in (here, pages[3], whole):
+        assert "being checked for viruses" in client.get(path).text, path
+        assert "proposal.pdf" in client.get(path).text, path
+    assert "later.pdf" in client.get(here).text
+    portal.scanner = clamd
+    Clerk(portal).look_at_files()
+    assert f"{here}/attachments/{own.sha256}" in links(here)
+    assert f"{here}/attachments/{with_answer['sha256']}/view" in links(here) & links(f"{here}/clarifications")
+    assert links(whole) == {"/review/files.zip"}
+    assert "being checked for viruses" not in client.get(here).text
