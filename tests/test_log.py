@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -78,6 +80,15 @@ def test_a_line_stays_one_line_whatever_is_in_it_and_a_fault_has_its_trace(kept:
     assert second["trace"].endswith("ValueError: a\nb")
     assert len(kept.getvalue().splitlines()) == 2
     assert "\x1b" not in kept.getvalue()
+
+
+def test_a_fault_of_a_statement_is_told_without_what_was_given_to_it(db: Session, kept: io.StringIO) -> None:
+    with pytest.raises(DBAPIError) as fault, db.begin_nested():
+        db.execute(text("select 1 / 0, cast(:typed as text)"), {"typed": TYPED})
+    logging.getLogger("app.test").error("failed", exc_info=fault.value)
+    (line,) = lines(kept)
+    assert "division by zero" in line["trace"]
+    assert TYPED not in line["trace"]
 
 
 def test_whoever_leaves_while_sending_a_form_is_no_fault_of_ours(portal: Portal, kept: io.StringIO) -> None:

@@ -28,7 +28,12 @@ PEOPLE = {
     "coordinator": "coordinator@demo.example",
     "admin": "admin@demo.example",
 }
-ROLES = ("anonymous", *PEOPLE, "machine")
+STAFF = ("reviewer", "coordinator", "admin")
+ROLES = (
+    "anonymous",
+    "machine",
+    *PEOPLE,
+)  # the mightiest last: an administrator that presses everything ends the roles of others
 # Those that need no listener elsewhere, but for what a demonstration without TLS has not (cookieflags) and no portal has (ldap).
 MODULES = (
     "backup,crlf,csp,exec,file,htaccess,http_headers,methods,permanentxss,redirect,"
@@ -36,17 +41,13 @@ MODULES = (
 )
 SIGNED_IN = "csrf"  # before a session there is nothing to forge, and no token: the origin is what is checked
 EXPLAINED = re.compile(r"^Backup file GET \S*~$")  # references are read leniently, with whatever sign behind them
-LEAVES = (
-    "/account/sign-out",
-    "/account/sign-ins",
-    "/static/",
-    "/demo/mail",
-)  # would end the session, or is not ours to judge
+LEAVES = ("/account/sign-out", "/account/sign-ins", "/static/", "/demo/mail")  # end the session, or are no pages
 TOKEN = re.compile(r'name="csrf_token" value="([^"]*)"')
 
 
-def sign_in(url: str, email: str) -> dict[str, str]:
+def sign_in(url: str, role: str) -> dict[str, str]:
     """The cookies of somebody who followed the mailed link and gave the second factor that the demonstration shows."""
+    email, home = PEOPLE[role], "/review/mine" if role in STAFF else "/apply"
     with httpx.Client(base_url=url, headers={"Origin": url}, follow_redirects=True, timeout=30) as client:
         known = links(client, email)
         client.post("/account/sign-in", data={"csrf_token": token(client, "/account/sign-in"), "email": email})
@@ -60,8 +61,8 @@ def sign_in(url: str, email: str) -> dict[str, str]:
             else:
                 time.sleep(1)  # each code is taken once
                 page = client.get("/account/factors/ask?next=/review/mine")
-        if page.status_code != 200:
-            raise SystemExit(f"{email} could not sign in: {page.status_code}")
+        if (page.status_code, page.url.path) != (200, home):
+            raise SystemExit(f"{email} is no {role} here: {page.status_code} at {page.url.path}. Scan fresh data.")
         return dict(client.cookies)
 
 
@@ -102,7 +103,7 @@ def scan(url: str, role: str, given: argparse.Namespace, folder: Path) -> list[t
     for path in LEAVES if role not in PEOPLE else (*LEAVES, "/account/sign-in", "/account/link"):
         command += ["-x", f"{url}{path}*"]
     if role in PEOPLE:
-        cookies = sign_in(url, PEOPLE[role])
+        cookies = sign_in(url, role)
         command += ["-C", ";".join(f"{name}={value}" for name, value in cookies.items())]
     if role == "machine":
         command += ["-H", f"Authorization: Bearer {given.key}", "--swagger", f"{url}/api/v1/openapi.json"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import audit, glossary, outbox, throttle
@@ -36,11 +37,12 @@ def find_person(db: Session, email: str) -> Person | None:
 
 def person_named(db: Session, email: str, language: str = "en", name: str = "") -> Person:
     """The person with this e-mail address, made if need be."""
-    person = find_person(db, email)
-    if person is None:
-        person = Person(email=email, language=language, name=name)
-        db.add(person)
-        db.flush()
+    if (person := find_person(db, email)) is not None:
+        return person
+    made = insert(Person).values(email=email, language=language, name=name).on_conflict_do_nothing()
+    db.execute(made)  # whoever is making the same one is waited for
+    if (person := find_person(db, email)) is None:
+        raise NotFound
     return person
 
 
@@ -171,6 +173,8 @@ def invite_colleague(
 
 
 def _join(db: Session, organisation: Organisation, person: Person, role: str) -> None:
+    locked = select(Organisation.id).where(Organisation.id == organisation.id).with_for_update(key_share=True)
+    db.execute(locked)  # one at a time
     db.execute(
         update(Membership)
         .where(

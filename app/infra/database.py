@@ -56,6 +56,7 @@ def engine(address: str, size: int = POOL, name: str = "eoi") -> Engine:
         pool_timeout=PATIENCE,
         pool_use_lifo=True,  # few of them are in use, and those know the statements
         connect_args=options,
+        hide_parameters=True,  # a fault is logged, what somebody typed is not
     )
     event.listen(made, "checkout", _look)
     event.listen(made, "checkin", _note)

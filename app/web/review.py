@@ -33,17 +33,11 @@ from app.web import contents, pages
 from app.web.guards import Reviewer
 
 router = APIRouter(prefix="/review")
+Number = Annotated[int | None, Query(ge=1, le=pages.MAX_VERSION)]
 
 
 @router.get("/{ref}")
-def dossier(
-    request: Request,
-    ref: str,
-    actor: Reviewer,
-    db: Db,
-    portal: PortalDep,
-    version: Annotated[int | None, Query(ge=1, le=pages.MAX_VERSION)] = None,
-) -> Response:
+def dossier(request: Request, ref: str, actor: Reviewer, db: Db, portal: PortalDep, version: Number = None) -> Response:
     """A dossier by the headings of Art. 12b(19), with warnings, files, versions and receipt."""
     submission, shown = dossiers.load(db, actor, ref, version)
     questions = calls.questions_of(db, shown.definition_digest)

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -13,9 +14,11 @@ from app.deps import Portal
 from app.domain import accounts, sign_ins
 from app.domain.access import ANONYMOUS, Actor
 from app.domain.errors import Forbidden, LinkInvalid, NotFound, Throttled
+from app.infra.postgres import Cluster
 from app.models import Event, Membership, OutboxMessage, Person, SignIn, SignInLink
 from tests import make
 from tests.conftest import deliver
+from tests.test_review_guards import until_waiting
 
 BASE = "https://eoi.example"
 EMAIL = "lead@firm.example"
@@ -281,3 +284,28 @@ def test_taking_a_staff_role_away_ends_the_sessions_and_nobody_takes_their_own(d
 )  # fmt: skip
 def test_an_address_is_one_that_mail_reaches(address: str, is_one: bool) -> None:
     assert accounts.is_email(address) is is_one
+
+
+@pytest.mark.committed
+def test_two_owners_who_invite_somebody_new_at_once_are_both_heard(committed_portal: Portal, cluster: Cluster) -> None:
+    with committed_portal.sessions.begin() as db:
+        body, first = make.organisation(db, make.person(db, "ada@firm.example"))
+        make.invite(db, first, body.id, "bob@firm.example", "owner")
+        second = make.person(db, "bob@firm.example")
+
+    def invite(role: str) -> None:
+        with committed_portal.sessions.begin() as db:
+            make.invite(db, second, body.id, "New@else.example", role)
+
+    with ThreadPoolExecutor(1) as pool, committed_portal.sessions.begin() as inviting:
+        make.invite(inviting, first, body.id, "new@else.example", "viewer")
+        inviting.flush()
+        waiting = pool.submit(invite, "editor")
+        until_waiting(committed_portal, cluster, 1)
+        inviting.commit()
+        waiting.result()
+    with committed_portal.sessions.begin() as db:
+        new = make.person(db, "new@else.example")
+        assert [m.role for m in new.memberships] == ["editor"]
+        roles = select(Membership.role).where(Membership.person_id == new.person_id).order_by(Membership.created_at)
+        assert db.scalars(roles).all() == ["viewer", "editor"]
