@@ -29,7 +29,7 @@ from app.settings import Settings
 
 FORMAT = "eoi-backup/1"
 DUMP, MANIFEST = "database.dump", "manifest.json"
-APART = {"postgres", "files", "files.lock"}  # of DATA: the cluster is dumped, the files have their own place
+APART = {"postgres", "files", "files.lock", "spool"}  # of DATA: the cluster is dumped, the files have their own place
 
 
 class BackupFailed(RuntimeError):
@@ -187,7 +187,7 @@ def _copied(source: FileStore, target: FileStore) -> dict[str, Any]:
     """Copy every file, checking its digest on the way; how many, and a digest over their names."""
     names = sorted(source.names())
     for name in names:
-        with source.evidence(name).open("rb") as stream, target.staged(stream, 1 << 40) as staged:
+        with source.read(name) as stream, target.staged(stream, 1 << 40) as staged:
             if staged.sha256 != name:
                 raise BackupFailed(f"File {name} is not what it was: its bytes have another digest.")
             target.keep(staged)

@@ -16,7 +16,7 @@ from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
 from app.domain.usage import Meter
-from app.infra import database, oidc
+from app.infra import bucket, database, oidc
 from app.infra.bell import Bell
 from app.infra.files import FileStore
 from app.infra.mailer import Mailer
@@ -68,7 +68,7 @@ class Portal:
             engine=engine,
             sessions=database.sessions(engine),
             signer=Signer.load_or_create(settings.data / "keys"),
-            files=FileStore.from_url(settings.files_url),
+            files=bucket.store_of(settings.files_url, settings.data / "spool"),
             mailer=Mailer.from_url(settings.mail_url),
             scanner=Scanner(settings.clamd_url) if settings.clamd_url else None,
             providers=oidc.from_file(settings.providers, may_be_plain=settings.demo),

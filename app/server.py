@@ -17,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from app import demo as demonstration
 from app import doorman, forge
 from app.deps import Portal
-from app.infra import database
+from app.infra import bucket, database
 from app.infra.files import FileStore
 from app.infra.postgres import Cluster
 from app.infra.signing import Signer
@@ -72,7 +72,7 @@ def is_at_head(url: str) -> bool:
 
 def file_store(settings: Settings) -> FileStore:
     """Where attachments are kept."""
-    return FileStore.from_url(settings.files_url)
+    return bucket.store_of(settings.files_url, settings.data / "spool")
 
 
 def own_jwks(settings: Settings) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from app import knobs
 from app.knobs import SettingsRefused as SettingsRefused
 from app.knobs import knob
 
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")  # the first that is set counts
+ENCRYPTIONS = ("AES256", "aws:kms", "none")
 SECRET_LENGTH = 32  # characters; `openssl rand -hex 32` gives 64
 TOKEN_LENGTH = 16
 VARIETY = 8  # different characters in a secret: "changemechangeme…" has fewer
@@ -49,7 +51,7 @@ class Settings:
     )
     data: Path = knob("DATA", "./data", "Folder of keys, files and the embedded database; on a disk that is backed up.")
     files_url: str = knob(
-        "FILES_URL", "DATA/files", "Folder of attachments: a path or file:///path, shared by all replicas."
+        "FILES_URL", "DATA/files", "Attachments: a folder all replicas share (path, file://), or s3://bucket/prefix."
     )
     workers: int = knob("WORKERS", "2", "Server processes (1 to 64); about one a core.")
     port: int = knob("PORT", "8000", "Port to serve on, where the command line names none.")
@@ -111,7 +113,7 @@ class Settings:
             database_url=database_url,
             database_owner_url=owner_url,
             data=data,
-            files_url=_files_url(env, data),
+            files_url=_files_url(env, is_demo, data),
             workers=knobs.number(env, "WORKERS", 2, MAX_WORKERS),
             port=port,
             allowed_hosts=tuple(dict.fromkeys((host, *local, *knobs.listed(env, "ALLOWED_HOSTS", "")))),
@@ -231,11 +233,39 @@ def _travels_in_clear(address: str) -> bool:
     )
 
 
-def _files_url(env: Mapping[str, str], data: Path) -> str:
+def bucket_endpoint(env: Mapping[str, str]) -> str:
+    """Where the bucket of FILES_URL is; empty: at Amazon."""
+    return next((env[name] for name in ENDPOINTS if env.get(name)), "")
+
+
+def _bucket_url(env: Mapping[str, str], demo: bool, value: str) -> str:
+    parts = urlsplit(value)
+    query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    how, key = query.get("encryption", "AES256"), query.get("key")
+    if not parts.hostname or parts.username or parts.port or parts.fragment or set(query) - {"encryption", "key"}:
+        raise SettingsRefused(
+            "FILES_URL is not s3://bucket/prefix, with ?encryption= and &key= at most: keys to the bucket go in "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, its address in AWS_ENDPOINT_URL."
+        )
+    if how not in ENCRYPTIONS or (key is not None and not (key and how.startswith("aws:kms"))):
+        raise SettingsRefused(
+            f"FILES_URL asks for encryption '{how}': write AES256, aws:kms with &key=ID, or none where the bucket is "
+            "encrypted by other means."
+        )
+    if not demo and not (bucket_endpoint(env) or "https://").startswith("https://"):
+        raise SettingsRefused("AWS_ENDPOINT_URL is not https: everybody on the way could read and change the files.")
+    return value
+
+
+def _files_url(env: Mapping[str, str], demo: bool, data: Path) -> str:
     value = env.get("FILES_URL") or str(data / "files")
     parts = urlsplit(value)
+    if parts.scheme == "s3":
+        return _bucket_url(env, demo, value)
     if parts.scheme not in ("", "file") or parts.netloc:
-        raise SettingsRefused(f"FILES_URL is '{value}': write a folder, as /srv/eoi/files or file:///srv/eoi/files.")
+        raise SettingsRefused(
+            f"FILES_URL is '{value}': write a folder, as file:///srv/eoi/files, or s3://bucket/prefix."
+        )
     return value if parts.scheme else Path(value).expanduser().absolute().as_uri()
 
 

@@ -47,7 +47,8 @@ WRONG: list[tuple[str, str]] = [
     ("DATABASE_URL", "mysql://a@b/c"), ("DATABASE_URL", "sqlite:///eoi.db"), ("DATABASE_URL", "db.rvo.example/eoi"),
     ("DATABASE_OWNER_URL", "mysql://a@b/c"), ("DATABASE_OWNER_URL", "postgresql://eoi_app:z@db.rvo.example/eoi"),
     ("DATABASE_OWNER_URL", "postgresql://db.rvo.example/eoi?user=eoi_app"),
-    ("FILES_URL", "s3://bucket/files"), ("FILES_URL", "file://host/files"), ("FILES_URL", "http://a.eu/files"),
+    ("FILES_URL", "s3://key:secret@bucket/files"), ("FILES_URL", "s3://bucket/a?encryption=rot13"),
+    ("FILES_URL", "s3://bucket/a?key=mine"), ("FILES_URL", "s3:///a"), ("FILES_URL", "file://host/files"), ("FILES_URL", "http://a.eu/files"),
     ("WORKERS", "0"), ("WORKERS", "65"), ("WORKERS", "two"), ("WORKERS", "-1"), ("WORKERS", "1.5"), ("WORKERS", "²"),
     ("PORT", "0"), ("PORT", "65536"), ("PORT", "http"),
     ("TRUSTED_PROXIES", "0.0.0.0/0"), ("TRUSTED_PROXIES", "127.0.0.1, ::/0"), ("TRUSTED_PROXIES", "*"),
@@ -141,3 +142,13 @@ def test_what_is_allowed_but_deserves_a_word_gets_one(changes: dict[str, Any], w
 def test_a_database_on_this_machine_needs_no_tls(place: str) -> None:
     made = settings({"DATABASE_URL": f"postgresql://eoi_app@{place}", "DATABASE_OWNER_URL": None})
     assert made.warnings() == []
+
+
+def test_a_bucket_is_reached_by_https_alone_outside_the_demonstration() -> None:
+    there = {"FILES_URL": "s3://files/eoi?encryption=aws:kms&key=alias/eoi"}
+    assert settings(there).files_url == there["FILES_URL"]
+    for name in ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        settings({**there, name: "https://s3.example"})
+        with pytest.raises(SettingsRefused, match="not https"):
+            settings({**there, name: "http://s3.example"})
+        settings({**there, name: "http://127.0.0.1:9"}, demo=True)

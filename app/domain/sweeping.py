@@ -16,7 +16,7 @@ def sweep(sessions: sessionmaker[Session], files: FileStore) -> int:
 
     What was begun and not gone on with for a day goes too.
     """
-    files.parts.sweep()
+    files.tidy()
     with sessions.begin() as db:
         waiting = db.execute(
             select(Destruction.id, Destruction.destroyed).where(

@@ -4,11 +4,10 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
 
 from app.infra.parts import Parts
 
@@ -40,12 +39,6 @@ class FileStore:
         self.parts = Parts(folder / "parts")
         for name in ("new", "infected", "parts"):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    @classmethod
-    def from_url(cls, url: str) -> "FileStore":
-        """The store at a file:// address or plain path."""
-        parts = urlsplit(url)
-        return cls(Path(unquote(parts.path) if parts.scheme == "file" else url))
 
     @contextmanager
     def staged(self, stream: BinaryIO, limit: int) -> Iterator[Staged]:
@@ -87,7 +80,7 @@ class FileStore:
             return False
         return True
 
-    def open(self, sha256: str) -> BinaryIO:
+    def open(self, sha256: str) -> AbstractContextManager[BinaryIO]:
         """The bytes of a kept file; FileNotFoundError when there is none, Infected when it was shut away."""
         return self.path(sha256).open("rb")
 
@@ -95,11 +88,19 @@ class FileStore:
         """Where a kept file lies, for responses that stream it with ranges; Infected when it was shut away."""
         if self.is_shut_away(sha256):
             raise Infected(sha256)
-        return self._place(sha256)
+        return self.evidence(sha256)
+
+    def read(self, sha256: str) -> AbstractContextManager[BinaryIO]:
+        """The bytes of a kept file, shut away or not: for backups, never for an answer."""
+        return self._place(sha256).open("rb")
 
     def evidence(self, sha256: str) -> Path:
-        """Where a kept file lies, shut away or not: for the scanner and for backups, never for an answer."""
+        """Where a kept file lies, shut away or not: for the scanner, never for an answer."""
         return self._place(sha256)
+
+    def tidy(self) -> None:
+        """Forget parts of files that nobody went on with for a day."""
+        self.parts.sweep()
 
     def shut_away(self, sha256: str) -> None:
         """From now on the file is given to nobody. Its bytes stay, as evidence."""
