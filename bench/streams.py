@@ -5,6 +5,7 @@ import http.client
 import json
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ CLONES = (
     "update call set sealed_at = now() where code = :code",
     "insert into listing (call_id, size, least) select id, 0, '{}' from call where code = :code",
 )
+EACH = 20  # files a submission, as a full one has
+MANY = """
+update version v set files = (select jsonb_agg(v.files -> 0 || jsonb_build_object('name', 'file-' || n || '.pdf'))
+  from generate_series(1, cast(:each as integer)) n)
+from call c where c.id = v.call_id and c.code like 'zip-%'
+"""
 
 
 def seed(stage: Stage, code: str, number: int) -> None:
@@ -147,14 +154,48 @@ def broken_off(stage: Stage, path: str, key: str) -> dict[str, Any]:
     }
 
 
+def with_files(stage: Stage, sizes: list[int]) -> None:
+    """The same of a ZIP of so many small files, twenty a submission: how long it takes, and what memory."""
+    for size in sizes:
+        seed(stage, f"zip-{size}", size // EACH)
+    engine = database.engine(stage.cluster.superuser_url(NAME))
+    with engine.begin() as raw:
+        raw.execute(text("set session_replication_role = replica"))
+        raw.execute(text(MANY), {"each": EACH})
+    engine.dispose()
+    with stage.opened(owner=True) as db:
+        key = keys.issue(db, SYSTEM, "bench", [f"zip-{size}" for size in sizes], list(keys.SCOPES))[1]
+    stream(stage, f"/api/v1/calls/zip-{sizes[0]}/export.zip", key)
+    least = 0.0
+    for size in sizes:
+        forget(stage)
+        with tempfile.TemporaryFile() as kept:
+            started = time.perf_counter()
+            for part in parts(stage.url, f"/api/v1/calls/zip-{size}/export.zip", key):
+                kept.write(part)
+            took, sent, most = time.perf_counter() - started, kept.tell(), peak(stage)
+            with zipfile.ZipFile(kept) as package:
+                if len(package.namelist()) != size + 2:
+                    raise SystemExit("The ZIP is not whole.")
+        least = least or most
+        print(
+            f"ZIP of {size} files: {sent / 1e6:.1f} MB in {took:.1f} s, {size / took:.0f} files/s;"
+            f" peak memory of the server {most:.1f} MB, {most - least:+.1f} since {sizes[0]}"
+        )
+
+
 def main() -> None:
     """Run it and print the figures."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--sizes", default="1000,10000", help="submissions; 1000,10000,100000 takes some minutes")
     options.add_argument("--times", type=int, default=3, help="how often each is timed, the best of them is told")
+    options.add_argument("--files", default="", help="10000,100000 measures ZIPs of so many files, and nothing else")
     given = options.parse_args()
-    sizes = [int(size) for size in given.sizes.split(",")]
+    sizes = [int(size) for size in (given.files or given.sizes).split(",")]
     with tempfile.TemporaryDirectory() as name, raised(Path(name), workers=1) as stage:
+        if given.files:
+            with_files(stage, sizes)
+            return
         for size in sizes:
             seed(stage, f"of-{size}", size)
         with stage.opened(owner=True) as db:

@@ -23,6 +23,7 @@ from app.infra import times
 from app.models import Call, Receipt, Submission, SupportLetter, Version
 
 BATCH = 100  # submissions
+PIECE = 1 << 20  # bytes of documents that are sent before the batch is done
 STALLED = 60  # seconds that a reader may leave a stream waiting before the database ends it
 
 
@@ -101,15 +102,20 @@ def _documents(db: Session, actor: Actor, call: Call, after: str, tally: Tally) 
         _count_before(db, actor, call, after, tally)
     for rows in _batches(db, wanted(actor, call, after), BATCH):
         letters = _letters(db, questions, rows) if has_letters else {}
-        lines = []
+        lines: list[bytes] = []
+        size = 0
         for case_id, *said in rows:
+            if size >= PIECE:
+                yield lines
+                lines, size = [], 0
             content = _content(said)
             given = letters.get(case_id, [])
             made = shapes.document(questions, content, content.number, given, call.code, call.is_synthetic)
             lines.append(orjson.dumps(made, option=orjson.OPT_APPEND_NEWLINE))
+            size += len(lines[-1])
             tally.digest.update(lines[-1])
             tally.add(content.reference, content.number, content.payload_sha256)
-        tally.count += len(lines)
+            tally.count += 1
         yield lines
 
 
