@@ -1,6 +1,6 @@
 """/review/{ref}: a dossier as page and PDF, and its files; every read is on record."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -68,19 +68,15 @@ def dossier(request: Request, ref: str, actor: Reviewer, db: Db, portal: PortalD
         entities=lookups.of_version(db, questions, shown),
         letters=letters,
         interests=interests.of_dossier(db, submission) if around.interests else [],
+        acting=participations.acting(db, submission) if around.participations else [],
+        mandates=mandates.of_version(db, submission, shown.answers) if around.participations else [],
+        confirmation=_confirmation(db, submission, shown),
         asks=[register for register in lookups.SHOWN if portal.registers.asks(register)],
-        **_acted(db, submission, shown, are_there=bool(around.participations)),
     )
 
 
-def _acted(db: Db, submission: Submission, shown: Version, *, are_there: bool) -> dict[str, Any]:
-    """Who acted for the submitter, what partners signed, and whether the lead confirmed."""
-    is_asked = confirmations.is_asked(db, submission)
-    return {
-        "acting": participations.acting(db, submission) if are_there else [],
-        "mandates": mandates.of_version(db, submission, shown.answers) if are_there else [],
-        "confirmation": confirmations.of_version(db, submission, shown) if is_asked else None,
-    }
+def _confirmation(db: Db, submission: Submission, shown: Version) -> Confirmation | None:
+    return confirmations.of_version(db, submission, shown) if confirmations.is_asked(db, submission) else None
 
 
 def _differing(questions: Questionnaire, every: list[Version], shown: Version) -> list[changes.Change]:
