@@ -72,6 +72,7 @@ class Background:
     def _work(self) -> None:
         measure_clock(self.portal)
         seal_due(self.portal)
+        write_letters(self.portal)
         prepare_registers(self.portal)
         self.portal.meter.flush(self.portal.sessions, self.portal.now())
         signer, issuer = self.portal.signer, self.portal.settings.base_url
@@ -118,6 +119,15 @@ def seal_due(portal: Portal) -> list[str]:
             elif not isinstance(refusal_of(failure), CallSealed):  # sealed by another process meanwhile
                 raise
     return sealed
+
+
+def write_letters(portal: Portal) -> None:
+    """Write the letters about what was sealed, some at a time and for some seconds: sealing may not wait for them."""
+    until = time.monotonic() + SOME
+    while time.monotonic() < until:
+        with portal.sessions.begin() as db:
+            if not seals.write_letters(db, portal.settings.base_url):
+                break
 
 
 def prepare_registers(portal: Portal) -> None:

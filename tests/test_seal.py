@@ -429,3 +429,38 @@ def test_a_lost_or_changed_file_is_named(committed_portal: Portal, cluster: Clus
         ]
         portal.files.path(kept.sha256).unlink()
         assert len(verification.run(db, evidence)) == 1
+
+
+@pytest.mark.committed
+def test_letters_of_a_seal_are_written_after_it_once_whatever_is_killed_in_between(
+    committed_portal: Portal, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal = committed_portal
+    monkeypatch.setattr(seals, "SOME", 2)
+    code = publish(portal, cluster)
+    drafts = prepare(portal, code, 5)
+    for number, (actor, reference) in enumerate(drafts):
+        assert press_submit(portal, actor, reference, f"k{number}") == "accepted"
+    set_window(portal, cluster, code, 0)
+
+    def letters() -> list[str]:
+        with portal.sessions.begin() as db:
+            wanted = select(OutboxMessage.recipient).where(OutboxMessage.purpose == "release")
+            return sorted(db.scalars(wanted.order_by(OutboxMessage.recipient)))
+
+    assert background.seal_due(portal) == [code]
+    assert letters() == []  # as after a kill between the seal and its letters
+    killed = portal.sessions()
+    assert seals.write_letters(killed, make.ISSUER) == 2
+    with portal.sessions.begin() as db:
+        assert seals.write_letters(db, make.ISSUER) == 0  # another process is at it
+        db.execute(text("select pg_terminate_backend(:pid)"), {"pid": killed.scalar(text("select pg_backend_pid()"))})
+    killed.invalidate()
+    assert letters() == []
+    with portal.sessions.begin() as db:
+        assert seals.write_letters(db, make.ISSUER) == 2
+    for _ in range(2):
+        background.write_letters(portal)
+        with portal.sessions.begin() as db:
+            people = db.scalars(select(Person.email).where(Person.id.in_([actor.person_id for actor, _ in drafts])))
+            assert letters() == sorted(people)

@@ -11,11 +11,12 @@ from app.domain.access import SYSTEM
 from app.domain.errors import CallNotClosed, NotFound
 from app.infra import times
 from app.infra.signing import Signer
-from app.models import Attempt, Call, Leaf, Release, Seal, Submission, Version
+from app.models import Announcement, Attempt, Call, Leaf, Release, Seal, Submission, Version
 
 PATIENCE = 10  # seconds that a transaction may hold a call's lock once the call is to be sealed
 SEALING = 0x5EA1  # the first half of the advisory lock of whoever seals; the second is of the call
 LEAF = "eoi-leaf/1"
+SOME = 200  # cases whose letters are written in one transaction
 
 # Whoever holds a row lock on a call for too long; a role may only end sessions of its own.
 HOLDERS = """
@@ -76,19 +77,45 @@ def seal(db: Session, call: Call, signer: Signer, setting: Setting) -> Seal:
     db.add(made)
     heads.publish(db, signer, setting.issuer)
     mails.sealed(db, call, body, setting.contact, setting.issuer)
-    letters.forwarded(db, _released(db, call), call.sealed_at, setting.issuer)
+    db.flush()
+    db.add(Announcement(call_id=call.id))
     db.flush()
     return made
 
 
-def _released(db: Session, call: Call) -> list[tuple[Submission, Version]]:
-    """What the database gave to EuroHPC as it sealed, where the call says that it does."""
+def write_letters(db: Session, base_url: str) -> int:
+    """Tell some more respondents of sealed calls that their dossier went to EuroHPC; of how many, 0 when all are told.
+
+    How far it got is written with the letters, so that each is written once, whatever breaks off. Not in the seal's
+    transaction: at many submissions that would take longer than the seal itself.
+    """
+    at = db.scalars(
+        select(Announcement).where(Announcement.done_at.is_(None)).limit(1).with_for_update(skip_locked=True)
+    ).first()
+    if at is None:
+        return 0
+    call = db.get_one(Call, at.call_id)
+    told = _released(db, call, at.upto)
+    letters.forwarded(db, told, call.sealed_at, base_url)
+    if told:
+        at.upto = told[-1][0].reference
+    else:
+        at.done_at = func.clock_timestamp()
+    db.flush()
+    return max(1, len(told))
+
+
+def _released(db: Session, call: Call, after: str) -> list[tuple[Submission, Version]]:
+    """What the database gave to EuroHPC as it sealed, where the call says that it does; also what was taken back since."""
     rows = db.execute(
         select(Submission, Version)
         .join(Release, Release.submission_id == Submission.id)
         .join(Version, Version.id == Release.version_id)
-        .where(Submission.call_id == call.id, Release.released_by.is_(None), Release.taken_back_at.is_(None))
+        .join(Seal, Seal.call_id == Submission.call_id)
+        .where(Submission.call_id == call.id, Release.released_by.is_(None), Release.released_at <= Seal.created_at)
+        .where(Submission.reference > after)
         .order_by(Submission.reference)
+        .limit(SOME)
     )
     return [(submission, version) for submission, version in rows]
 

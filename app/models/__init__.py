@@ -41,7 +41,17 @@ from app.models.disclosures import (
 from app.models.events import Attempt, Event, OutboxMessage, Reminder, Throttle
 from app.models.feed import Delivery, Epoch, Feed, FeedEntry, Turn
 from app.models.participations import Confirmation, Mandate, Participation
-from app.models.proof import DeadlineChange, Exemption, Head, Leaf, Readiness, Refusal, Seal, Ticket
+from app.models.proof import (
+    Announcement,
+    DeadlineChange,
+    Exemption,
+    Head,
+    Leaf,
+    Readiness,
+    Refusal,
+    Seal,
+    Ticket,
+)
 from app.models.register import Entry, FacetValue, Listing, Place, Trait, View
 from app.models.retention import Certificate, Destruction, Lookup
 from app.models.reviews import Conclusion, Conflict, Release
@@ -50,6 +60,7 @@ from app.models.support import Budget, InterestLink, LetterVersion, SupportLette
 
 __all__ = [
     "AccessToken",
+    "Announcement",
     "Answer",
     "ApiKey",
     "Appointment",

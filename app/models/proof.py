@@ -46,6 +46,16 @@ class Seal(Base):
     created_at: Mapped[CreatedAt]
 
 
+class Announcement(Base):
+    """How far the letters about a seal are written: up to which reference, and when the last was."""
+
+    __tablename__ = "announcement"
+
+    call_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("call.id"), primary_key=True)
+    upto: Mapped[str] = mapped_column(server_default="")
+    done_at: Mapped[datetime | None]
+
+
 class DeadlineChange(Base):
     """A change of a deadline: proposed by one coordinator, then confirmed by another or dropped."""
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import calls, conflicts, releases, verification
+from app.domain import calls, conflicts, releases, seals, verification
 from app.domain.access import SYSTEM, Actor
 from app.domain.errors import CallStillOpen, Forbidden, NotFound, NothingToRelease, ReasonMissing, Refused, refusal_of
 from app.domain.objections import AlreadyConcluded, AlreadyReleased, NotReleased
@@ -197,6 +197,9 @@ def test_a_call_that_releases_at_the_seal_tells_respondents_and_can_take_back(
     case, shut = sent(db, call, signer, "one"), sent(db, call, signer, "shut", consent_eurohpc=False)
     make.move_deadline(db, call, 0)
     make.seal(db, call, signer)
+    assert told(db, "release") == []
+    while seals.write_letters(db, make.ISSUER):
+        pass
     assert told(db, "release") == ["one@firm.example"]
     assert states(db, coordinator, [case, shut]) == ["released", "no_consent"]
     row = releases.fate(db, coordinator, case)
