@@ -27,13 +27,15 @@ HUNG = "hung"  # in place of a check: nobody could look
 SILENT = "silent"  # in place of a check: no replica said anything
 WHOLE_HOUR = "*"  # the replica of a row that stands for an hour of long ago, see thin_readiness
 
+# The first minute of the portal: what came before its first start is no outage, and nor is that start.
+BEGUN = "select minute from readiness where not failed @> array['starting'] order by minute limit 1"
+
 # Minutes up to the last that every replica has noted, less those in which one was ready; those next to each other are one window.
 OUTAGES = """
 with known as (
-  select case when min(minute) is not null  -- greatest() would pass a null over
-    then greatest(date_trunc('minute', cast(:since as timestamptz), 'UTC'), min(minute)) end as first,
+  select greatest(date_trunc('minute', cast(:since as timestamptz), 'UTC'), begun.minute) as first,
          date_trunc('minute', clock_timestamp(), 'UTC') - interval '1 minute' as after
-  from readiness),
+  from (""" + BEGUN + """) as begun),
 missed as (
   select m.minute from known, generate_series(known.first, known.after - interval '1 minute', interval '1 minute') m(minute)
   where not exists (select from readiness r where r.minute = m.minute and r.is_ready)
@@ -138,7 +140,7 @@ def thin(db: Session) -> int:
 
 
 def outages(db: Session, since: datetime) -> list[Outage]:
-    """The windows since then in which no replica was ready, latest first; from the first minute on record on."""
+    """The windows since then in which no replica was ready, latest first; from the first minute after the first start on."""
     rows = db.execute(text(OUTAGES), {"since": since, "hour": WHOLE_HOUR})
     return [
         Outage(starts_at, ends_at, (*failed, *([SILENT] if is_silent else [])))
@@ -160,9 +162,8 @@ def replicas(db: Session, since: datetime) -> list[tuple[str, datetime, int]]:
 
 def days(db: Session, since: datetime, found: list[Outage], zone: ZoneInfo) -> list[Day]:
     """Day by day in `zone`, latest first, from the first day on record on."""
-    first, until = db.execute(
-        select(func.min(Readiness.minute), func.date_trunc("minute", func.clock_timestamp(), "UTC") - MINUTE)
-    ).one()
+    first = db.scalar(text(BEGUN))
+    until = db.scalars(select(func.date_trunc("minute", func.clock_timestamp(), "UTC") - MINUTE)).one()
     made: list[Day] = []
     at = max(since, first).astimezone(zone) if first else None
     while at is not None and at < until:

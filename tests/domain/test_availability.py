@@ -90,6 +90,21 @@ def test_a_portal_that_is_silent_until_now_is_out_until_the_minute_that_may_stil
     assert found.failed == ("silent",)
 
 
+def test_the_first_start_of_all_is_no_outage_and_a_later_one_is(db: Session) -> None:
+    start = start_of(db, timedelta(minutes=6))
+    db.add(Readiness(minute=start, replica="one", is_ready=False, failed=["starting"]))
+    db.flush()
+    assert availability.outages(db, start) == []
+    assert availability.days(db, start, [], BRUSSELS) == []
+    note(db, start + MINUTE, "++")
+    db.add(Readiness(minute=start + 3 * MINUTE, replica="one", is_ready=False, failed=["starting"]))
+    note(db, start + 4 * MINUTE, "+")
+    found = availability.outages(db, start)
+    assert shape(found, start) == [(3, 1, ("starting",))]
+    assert sum(day.missed for day in availability.days(db, start, found, BRUSSELS)) == 1
+    assert sum(day.minutes for day in availability.days(db, start, found, BRUSSELS)) == 4
+
+
 def test_what_was_before_the_time_asked_about_is_left_out(db: Session) -> None:
     start = start_of(db, timedelta(minutes=9))
     note(db, start, "+--+--++")
