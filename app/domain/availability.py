@@ -31,11 +31,11 @@ WHOLE_HOUR = "*"  # the replica of a row that stands for an hour of long ago, se
 BEGUN = "select minute from readiness where not failed @> array['starting'] order by minute limit 1"
 
 # Minutes up to the last that every replica has noted, less those in which one was ready; those next to each other are one window.
-OUTAGES = """
+OUTAGES = f"""
 with known as (
   select greatest(date_trunc('minute', cast(:since as timestamptz), 'UTC'), begun.minute) as first,
          date_trunc('minute', clock_timestamp(), 'UTC') - interval '1 minute' as after
-  from (""" + BEGUN + """) as begun),
+  from ({BEGUN}) as begun),
 missed as (
   select m.minute from known, generate_series(known.first, known.after - interval '1 minute', interval '1 minute') m(minute)
   where not exists (select from readiness r where r.minute = m.minute and r.is_ready)
