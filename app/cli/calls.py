@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from app.models import Call, DeadlineChange
 from app.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Call files and calls.")
+NOWHERE = re.compile(r"[\w.+-]+@(?:[\w-]+\.)*example(?:\.(?:com|net|org))?(?![\w-]|\.\w)")  # RFC 2606
 
 
 @app.command("check")
@@ -26,7 +28,17 @@ def check(file: Path) -> None:
         typer.echo(str(problem), err=True)
     if problems:
         raise typer.Exit(1)
+    warn_of_placeholders(file)
     typer.echo(f"{file}: nothing wrong.")
+
+
+def warn_of_placeholders(file: Path) -> None:
+    """Say which addresses in the texts of a call file reach nobody: an operator puts its own there."""
+    if found := sorted(set(NOWHERE.findall(file.read_text(encoding="utf-8")))):
+        words = (
+            f"Warning: mail to {', '.join(found)} reaches nobody. Put your own addresses there before the call is real."
+        )
+        typer.echo(words, err=True)
 
 
 @app.command("schema")
@@ -68,6 +80,7 @@ def publish(
         if db.scalar(select(Call).where(Call.code == (code or definition["code"]))):
             refuse(f"There is a call {code or definition['code']} already. Give another --code.")
         call = calls.publish(db, definition, opens_at, closes_at, code, synthetic, release)
+        warn_of_placeholders(file)
         say(_as_data(call), as_json, f"Published {call.code}: closes {times.brussels_and_utc(call.closes_at, 'en')}.")
 
 
