@@ -49,6 +49,18 @@ TERMS: dict[str, tuple[str, str]] = {
         N_("Digest (SHA-256)"),
         N_("A fingerprint of a file or text: 64 characters that change wholly when anything in it changes."),
     ),
+    "partner": (
+        N_("Partner"),
+        N_(
+            "An organisation that takes part in the submission of another, the lead. Its people fill in what is said of it, and see nothing else."
+        ),
+    ),
+    "mandate": (
+        N_("Mandate"),
+        N_(
+            "What a partner signs, so that the lead may submit in its name. When its answers change it is outdated, until it is signed again."
+        ),
+    ),
     "withdrawal": (
         N_("Withdrawal"),
         N_("You let your submission count no longer. Until the cutoff you can restore it; nothing is deleted."),

@@ -39,6 +39,7 @@ def test_the_glossary_has_every_term_in_order_of_the_language(client: TestClient
         assert words == [word for _, word, _ in terms.listed(language)]
     assert {word for _, word, _ in terms.listed("nl")} & {word for _, word, _ in terms.listed("en")} <= {
         "Dossier",
+        "Partner",
         "Respondent",
     }
 

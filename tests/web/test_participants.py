@@ -419,6 +419,29 @@ def test_what_others_submit_waits_for_the_lead_where_the_call_asks_it(
     assert make.version_of(db, case).number == 2
 
 
+def test_an_editor_of_the_lead_waits_for_an_owner_of_it_too(db: Session, signer: Signer) -> None:
+    case, actor = make.submission(db, make.call(db, of=asking(confirmation="lead")))
+    make.invite(db, actor, case.organisation_id, "editor@firm.example", "editor")
+    editor = make.person(db, "editor@firm.example")
+    with pytest.raises(LeadMustConfirm):
+        make.send(db, editor, case, signer)
+    judged = judgements.judge(case, drafts.content(db, case))
+    with pytest.raises(Forbidden):
+        confirmations.confirm(db, editor, case, judged, confirmations.digest(judged))
+    confirmations.confirm(db, actor, case, judged, confirmations.digest(judged))
+    make.send(db, editor, case, signer)
+    assert make.version_of(db, case).submitted_by == editor.person_id
+
+
+def test_a_member_state_has_people_and_no_partners(client: TestClient, db: Session, sign_in: SignIn) -> None:
+    case, _ = make.submission(db, kind="MS")
+    token = sign_in(client)
+    page = client.get(f"/apply/{case.reference}/participants").text
+    assert ('value="partner"' in page, 'value="viewer"' in page) == (False, True)
+    assert invite(client, case, token, email="a@b.example", role="partner", organisation="X").status_code == 422
+    assert invite(client, case, token, email="a@b.example", role="viewer").status_code == 303
+
+
 def test_staff_read_in_the_dossier_who_acted_what_was_signed_and_that_the_lead_confirmed(
     client: TestClient, db: Session, sign_in: SignIn, signer: Signer
 ) -> None:
