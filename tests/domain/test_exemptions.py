@@ -231,10 +231,8 @@ def test_the_receipt_says_that_it_is_exceptional_on_page_paper_mail_and_to_whoev
     with_proof = document | {"proof": seals.proof(db, case)}
     assert proofs.verify(with_proof, signer.jwks()).outcome == "invalid", "it is not what the seal holds"
     mails = db.scalars(select(OutboxMessage.text).where(OutboxMessage.purpose == "receipt")).all()
-    assert [
-        ("exceptionally, outside the sealed set" in mail, times.brussels_and_utc(exemption.until, "en") in mail)
-        for mail in mails[-1:]
-    ] == [(True, True)]
+    until = times.brussels_and_utc(exemption.until, "en")
+    assert [until in mail for mail in mails if "exceptionally, outside the sealed set" in mail] == [True]
 
 
 def test_staff_find_it_beside_the_register_and_nobody_else_does(db: Session, signer: Signer, closed: Closed) -> None:

@@ -213,7 +213,8 @@ def test_without_a_network_text_stays_on_the_device_also_when_the_page_is_closed
         dialog.accept()
 
     page.once("dialog", leave)
-    page.close(run_before_unload=True)
+    with page.expect_event("close"):  # it asks whether to leave, and is gone once that is answered
+        page.close(run_before_unload=True)
     desk.owner = page = page.context.new_page()
     page.context.set_offline(False)
     page.goto(here)

@@ -176,6 +176,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["state"], found["sort"] = ["NL", *found["state"]], ["support", "commitment", "invest", *found["sort"]]
     open_case = next(s for s in db.scalars(select(Submission)) if s.reference == found["ref"][0])
     found |= _letters(db, portal, open_case)
+    found["sealed"] = [closed_case.reference, closed_case.reference, open_case.reference]
     found["ref"].append(_taking_part(db, open_case, found))
     return found
 
@@ -242,8 +243,9 @@ def percent(text: str) -> str:
 
 
 def address(draw: Any, world: World, path: str) -> str:
-    """The route's address, each of its parameters filled in."""
-    return re.sub(r"\{(\w+)\}", lambda found: percent(draw(value(world, found[1])))[:2000], path)
+    """The route's address, each of its parameters filled in; at the desk a case is mostly the one that is sealed."""
+    named = world | {"ref": world["sealed"]} if path.startswith("/review/") else world
+    return re.sub(r"\{(\w+)\}", lambda found: percent(draw(value(named, found[1])))[:2000], path)
 
 
 def multipart(fields: list[tuple[str, str, bool]]) -> tuple[bytes, str]:
@@ -283,6 +285,12 @@ BODIES = st.tuples(
 )  # fmt: skip
 
 
+# What only the two readers of a dossier do, after their work on it: tests/web/test_reviewing.py does it.
+OF_READERS = {
+    f"/review/{{ref}}/{deed}" for deed in ("agreement", "reopenings", "scores/return", "sign-offs", "tags/end")
+}
+
+
 @pytest.mark.parametrize("room", sorted(POSTS))
 def test_no_form_breaks_the_portal(client: TestClient, db: Session, world: World, room: str) -> None:
     cookies = dict(client.cookies)
@@ -304,7 +312,7 @@ def test_no_form_breaks_the_portal(client: TestClient, db: Session, world: World
 
     for path in POSTS[room]:
         post(path)
-    assert [path for path, statuses in seen.items() if statuses <= {401, 403, 404}] == []
+    assert {path for path, statuses in seen.items() if statuses <= {401, 403, 404}} <= OF_READERS
 
 
 @pytest.mark.parametrize("room", sorted(GETS))
