@@ -145,6 +145,11 @@ def colleagues(db: Session, actor: Actor, organisation_id: uuid.UUID) -> list[Me
     """The live members of one of the actor's organisations."""
     if all(m.organisation_id != organisation_id for m in actor.memberships):
         raise NotFound
+    return members(db, organisation_id)
+
+
+def members(db: Session, organisation_id: uuid.UUID) -> list[Membership]:
+    """The live members of an organisation, the first one first."""
     return list(
         db.scalars(
             select(Membership)

@@ -7,7 +7,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import audit, calls, exemptions, outbox, participations, statements, versions
+from app.domain import accounts, audit, calls, exemptions, outbox, statements, versions
 from app.domain.access import Actor
 from app.domain.admissions import LeadMustConfirm, PartChanged
 from app.domain.errors import Forbidden, Invalid
@@ -72,7 +72,7 @@ def ask(db: Session, actor: Actor, case: Submission, judged: Judged, base_url: s
     audit.record(db, actor, "confirmation.asked", case, sha256=content)
     values = {"reference": case.reference, "organisation": case.organisation.name, "name": actor.name or actor.email}
     link = f"{base_url}/apply/{case.reference}/confirmation"
-    for owner in (m.person for m in participations.members(db, case) if m.role == "owner"):
+    for owner in (m.person for m in accounts.members(db, case.organisation_id) if m.role == "owner"):
         subject = translate(owner.language, SUBJECT, reference=case.reference)
         text = translate(owner.language, TEXT, link=link, **values)
         outbox.enqueue(db, "confirmation", owner.email, subject, text, case.id)

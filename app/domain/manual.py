@@ -17,7 +17,7 @@ KEYS: dict[str, dict[str, str]] = {
         "release": "How dossiers reach EuroHPC: `at_seal` (default) or `by_coordinator`.",
         "assurance": "The level by which firms sign in before they submit: `low`, `substantial` or `high`; none by default.",
         "confirmation": "`lead` where an owner of the leading organisation confirms what others submit in its name; not asked by default.",
-        "mandates": "`required` where every organisation but the lead signs its mandate before a submit; by default a remark tells whose is missing.",
+        "mandates": "`required` where every organisation but the lead signs its mandate before a submit; by default the check page tells whose is missing, and holds nothing up.",
         "clarifications": "What reviewers may ask about after the cutoff.",
         "notice": "A sentence that stands on every page of the call and on paper.",
         "help": "How to reach the help desk of this call, and when; a blank line begins a new paragraph.",

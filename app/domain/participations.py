@@ -23,7 +23,7 @@ from app.domain.errors import Forbidden, NotFound
 from app.domain.questionnaire import Questionnaire
 from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
-from app.models import Membership, Participation, Person, Submission
+from app.models import Participation, Person, Submission
 
 ROLES = ("owner", "editor", "viewer", PARTNER)
 NAME_LENGTH, MANDATE_LENGTH = 300, 2000
@@ -62,18 +62,6 @@ def of_case(db: Session, case: Submission) -> list[Participation]:
                 joinedload(Participation.person), joinedload(Participation.inviter), joinedload(Participation.ender)
             )
             .order_by(Participation.invited_at, Participation.id)
-        )
-    )
-
-
-def members(db: Session, case: Submission) -> list[Membership]:
-    """The people of the organisation that the case belongs to."""
-    return list(
-        db.scalars(
-            select(Membership)
-            .where(Membership.organisation_id == case.organisation_id, Membership.ended_at.is_(None))
-            .options(joinedload(Membership.person))
-            .order_by(Membership.created_at)
         )
     )
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, any_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from app.domain import audit
@@ -31,7 +31,8 @@ def held_back(db: Session, digests: Iterable[str], has_scanner: bool) -> dict[st
     """Those of some files that are named and not opened, each with its state: `pending` or `infected`."""
     states = (PENDING, INFECTED) if has_scanner else (INFECTED,)
     wanted = sorted(set(digests))
-    held = select(FileScan.digest, FileScan.state).where(FileScan.digest.in_(wanted), FileScan.state.in_(states))
+    named = FileScan.digest == any_(cast(wanted, ARRAY(Text)))  # one parameter: an export names any number
+    held = select(FileScan.digest, FileScan.state).where(named, FileScan.state.in_(states))
     return {row.digest: row.state for row in db.execute(held)} if wanted else {}
 
 

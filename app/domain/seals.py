@@ -77,7 +77,6 @@ def seal(db: Session, call: Call, signer: Signer, setting: Setting) -> Seal:
     db.add(made)
     heads.publish(db, signer, setting.issuer)
     mails.sealed(db, call, body, setting.contact, setting.issuer)
-    db.flush()
     db.add(Announcement(call_id=call.id))
     db.flush()
     return made

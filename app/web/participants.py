@@ -42,7 +42,7 @@ def _page(
         422 if problems else 200,
         case=case,
         **exemptions.window(db, case)._asdict(),
-        members=participations.members(db, case),
+        members=accounts.members(db, case.organisation_id),
         live=[one for one in everybody if one.ended_at is None],
         ended=[one for one in everybody if one.ended_at is not None],
         standings={one.partner.id: one for one in standings if one.partner},

@@ -234,3 +234,9 @@ def test_where_a_file_is_named_to_staff_it_has_no_link_until_it_was_found_clean(
     assert f"{here}/attachments/{with_answer['sha256']}/view" in links(here) & links(f"{here}/clarifications")
     assert links(whole) == {"/review/files.zip"}
     assert "being checked for viruses" not in client.get(here).text
+
+
+def test_any_number_of_files_can_be_asked_about_at_once(db: Session) -> None:
+    digests = [f"{number:064x}" for number in range(70_000)]  # a statement has 65,535 parameters at most
+    scans.await_one(db, digests[5])
+    assert scans.held_back(db, digests, has_scanner=True) == {digests[5]: "pending"}
