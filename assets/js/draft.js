@@ -286,8 +286,9 @@ function open(form) {
 
   const typing = () => {
     typedAt = Date.now();
+    if (!dirty()) { drop(); return; } // leaving a field tells of a change too, long after it was saved
     keep();
-    if (stopped || out || waits || !dirty()) return;
+    if (stopped || out || waits) return;
     since ||= Date.now();
     say(words.typing);
     later(Date.now() - since > LONGEST ? 0 : PAUSE);

@@ -175,6 +175,22 @@ def sign_in_again(page: Page, email: str, language: str) -> None:
     switch(page, language)
 
 
+def test_an_item_is_added_once_a_page_has_saved_itself_and_nothing_old_is_offered(desk: Desk) -> None:
+    page = desk.owner
+    page.goto(desk.start().replace("/summary", "/members"))
+    if not page.locator("[id='members-0']").count():
+        with page.expect_navigation():
+            page.locator("button[value='add:members']").click()
+    page.locator("[id='members-0-legal_name']").fill("Delta BV")
+    is_saved(page, desk)
+    with page.expect_navigation():
+        page.locator("button[value='add:members']").click()
+    page.locator("[id='members-1-legal_name']").fill("Gamma NV")
+    is_saved(page, desk)
+    page.locator("[id='members-1-legal_name']").blur()
+    assert kept(page) == 0
+
+
 def test_the_server_dies_while_typing_and_what_it_said_was_saved_is_there(desk: Desk, served: Served) -> None:
     page = desk.owner
     here = desk.start()

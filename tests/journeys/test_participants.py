@@ -108,6 +108,7 @@ def test_a_partner_signs_the_lead_confirms_and_an_adviser_submits(chromium: Brow
         partner.get_by_role("button", name="Sign the mandate").click()
     expect(partner.get_by_text("signed", exact=True)).to_be_visible()
     partner.goto(f"/apply/{reference}/partner")
+    expect(partner.locator("#state button")).to_have_count(0)  # nothing of an earlier save is offered again
     look_in_both(partner, "partner-signed")
     partner.goto("/apply")
     expect(partner.get_by_role("link", name=reference)).to_be_visible()
