@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,7 +12,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
-from app.domain import sign_ins
+from app.domain import rootkeys, sign_ins
 from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
@@ -74,6 +75,12 @@ class Portal:
             providers=oidc.from_file(settings.providers, may_be_plain=settings.demo),
             registers=Registers(settings.vies_url, settings.gleif_url, settings.vies_requester),
         )
+
+    @cached_property
+    def root_key(self) -> bytes:
+        """What secrets of apps and webhooks are derived from. The start looked whether SECRET_KEY opens it."""
+        with self.sessions.begin() as db:
+            return rootkeys.opened(db, self.settings.secret_key)
 
     def now(self) -> datetime:
         """The database's clock as last measured; for showing. What decides is read by the database at the write."""

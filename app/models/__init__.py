@@ -15,7 +15,7 @@ from app.models.accounts import (
 from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.clarifications import Answer, Clarification, Extension
-from app.models.credentials import AccessToken, ApiKey, Assertion, KeyUse, Notice, Webhook
+from app.models.credentials import AccessToken, ApiKey, Assertion, KeyUse, Notice, RootKey, Webhook
 from app.models.desk import (
     Assignment,
     HandIn,
@@ -127,6 +127,7 @@ __all__ = [
     "Refusal",
     "Release",
     "Reminder",
+    "RootKey",
     "Score",
     "Seal",
     "SignIn",
