@@ -32,6 +32,7 @@ EVENTS = {
     "delivery.acknowledged": N_("confirmed what was received"),
     "delivery.mismatched": N_("confirmed something other than what was released"),
     "dossier.read": N_("opened a dossier"),
+    "parties.read": N_("read who takes part in a dossier"),
     "draft.carried_over": N_("carried answers over from another submission"),
     "draft.filled_in": N_("took answers over from a workbook"),
     "dossier.reopened": N_("reopened a dossier"),
