@@ -16,6 +16,7 @@ from app.domain import rootkeys, sign_ins
 from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
+from app.domain.maintenance import Window
 from app.domain.usage import Meter
 from app.infra import bucket, database, oidc
 from app.infra.bell import Bell
@@ -35,7 +36,8 @@ class Portal:
     """What one server process holds open. `clock_offset` is the database's clock minus this host's.
 
     `watch` and `presses` hold what the process saw and could not write down while the database was away; `meter` what
-    keys asked for within the last second. `waiting` is how many presses on submit wait at the turnstile. Sessions of
+    keys asked for within the last second. `announced` is the planned maintenance that `app.watch` last read, so that no page
+    asks for it and it is told even while the database is away. `waiting` is how many presses on submit wait at the turnstile. Sessions of
     `snapshots` see the database as it is at their first statement, for reads of many statements that must agree.
     """
 
@@ -50,6 +52,7 @@ class Portal:
     providers: dict[str, Provider] = field(default_factory=dict)
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
+    announced: list[Window] = field(default_factory=list)
     waiting: int = 0
     meter: Meter = field(default_factory=Meter)
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
