@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import server
-from app.domain import calls, heads, verification
+from app.domain import calls, heads, scans, verification
 from app.infra import database, times
 from app.infra.files import FileStore
 from app.infra.postgres import Cluster
@@ -87,6 +87,7 @@ def restore(settings: Settings, folder: Path) -> dict[str, Any]:
         with _session(urls.owner) as db:
             db.add(Epoch())  # what went to EuroHPC after the backup is not known here: their cursors end
         with _session(urls.app) as db:
+            scans.shut_away_again(db, server.file_store(settings))  # whether or not a scanner will look here
             _prove(db, settings, said)
     return said
 

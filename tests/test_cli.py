@@ -21,6 +21,7 @@ from app import server
 from app.cli import app
 from app.domain import callfile, calls, rootkeys, seals, statements
 from app.infra import database
+from app.infra.files import FileStore
 from app.infra.postgres import Cluster
 from app.infra.signing import Signer
 from app.models import Submission
@@ -45,6 +46,7 @@ def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for code, closes_in in (("aigf-eoi", 0), ("open", 3600)):
             call = make.call(db, code=code)
             case, actor = make.submission(db, call)
+            make.attach(db, FileStore(folder / "data" / "files"), actor, case)
             receipt = make.send(db, actor, case, signer).receipt
             make.move_deadline(db, call, closes_in)
             (folder / f"{code}.json").write_text(json.dumps({"statement": receipt.body, "jws": receipt.jws}))
@@ -279,6 +281,14 @@ def test_an_export_is_whole_and_nothing_is_left_beside_it(run: Run, tmp_path: Pa
             assert any(title in package.read(name) for name in package.namelist())
     else:
         assert title in out.read_bytes()
+
+
+def test_an_export_of_files_waits_for_the_scanner_and_one_without_files_does_not(run: Run, tmp_path: Path) -> None:
+    there = {"CLAMD_URL": "tcp://127.0.0.1:9"}
+    refused = run("export", "aigf-eoi", "--format", "zip", "--out", str(tmp_path / "out.zip"), **there)
+    assert ended(refused) == (1, "The virus scanner has yet to look at this file. Try again in a moment.")
+    assert list(tmp_path.iterdir()) == []
+    assert ended(run("export", "aigf-eoi", "--out", str(tmp_path / "out.ndjson"), **there)) == (0, "")
 
 
 def test_a_receipt_is_valid_changed_or_of_another_portal(

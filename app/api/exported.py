@@ -17,7 +17,7 @@ from app.api.credentials import FileReader, Reader
 from app.api.described import KEYED, WAITS, Code, JsonSchema, call_of
 from app.api.problems import ScopeMissing
 from app.deps import Db, Portal, PortalDep
-from app.domain import calls, dossiers, entries, exports, scans, streams
+from app.domain import calls, dossiers, entries, exports, streams
 from app.domain.access import Actor
 from app.infra.files import CHUNK
 from app.models import Call
@@ -158,8 +158,7 @@ def export_zip(code: Code, actor: FileReader, db: Db, portal: PortalDep) -> Resp
     if "submissions:read" not in actor.scopes:
         raise ScopeMissing(scope="submissions:read")
     call = _closed(db, actor, code)
-    if portal.scanner is not None and scans.waiting(db, 1):
-        scans.require_looked_at(db, (file["sha256"] for _, file in streams.files(db, actor, call)), True)
+    exports.require_looked_at(db, actor, call, portal.scanner is not None)
     return _answer(
         portal,
         db,

@@ -9,6 +9,7 @@ import typer
 from app import server
 from app.cli.terminal import Json, opened, read_settings, refuse, say
 from app.domain import calls, exports, proofs, seals, verification
+from app.domain.access import SYSTEM
 from app.infra import clock
 from app.infra.signing import Signer
 
@@ -21,10 +22,13 @@ def export(
     """What EuroHPC gets, with its manifest. Example: python -m app export aigf-eoi --format zip --out eoi.zip"""
     if format not in exports.FORMATS:
         refuse(f"A format is one of {', '.join(exports.FORMATS)}.", 2)
-    files = server.file_store(read_settings())
+    settings = read_settings()
     with opened() as db:
+        call = calls.by_code(db, code)
+        if format == "zip":
+            exports.require_looked_at(db, SYSTEM, call, settings.clamd_url is not None)
         try:
-            exports.write(db, files, calls.by_code(db, code), format, out)
+            exports.write(db, server.file_store(settings), call, format, out)
         except OSError as failure:
             refuse(f"{out} cannot be written: {failure.strerror}.")
     typer.echo(f"Wrote {out}.")

@@ -42,6 +42,6 @@ class LeadMustConfirm(Refused):
     )
 
 
-SQLSTATES: dict[str, type[Refused]] = {"P0C80": ParticipationOver}
+SQLSTATES: dict[str, type[Refused]] = {"P0C80": ParticipationOver, "P0C97": LeadMustConfirm}
 CONSTRAINTS: dict[str, type[Refused]] = {"one_participation_at_a_time": ParticipationOver}
 NOT_THEIRS = ("P0C86",)

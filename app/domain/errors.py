@@ -241,6 +241,7 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C26": Forbidden,
     **objections.SQLSTATES,
     "P0C34": Forbidden,
+    "P0C96": NotReady,
     **denials.SQLSTATES,
     **reservations.SQLSTATES,
     **barriers.SQLSTATES,

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
-from app.domain import audit, calls, dossiers, register, spreadsheets, streams, zips
+from app.domain import audit, calls, dossiers, register, scans, spreadsheets, streams, zips
 from app.domain.access import SYSTEM, Actor
 from app.domain.columns import Column
 from app.infra.files import FileStore
@@ -39,6 +39,12 @@ def as_zip(db: Session, files: FileStore, actor: Actor, call: Call) -> Iterator[
         yield MANIFEST, _manifest(db, files, actor, call)
 
     yield from zips.stream(entries())
+
+
+def require_looked_at(db: Session, actor: Actor, call: Call, has_scanner: bool) -> None:
+    """FileWaits while the scanner has yet to look at a file of the ZIP."""
+    if has_scanner and scans.waiting(db, 1):
+        scans.require_looked_at(db, (file["sha256"] for _, file in streams.files(db, actor, call)), True)
 
 
 def _manifest(db: Session, files: FileStore, actor: Actor, call: Call) -> Iterator[bytes]:

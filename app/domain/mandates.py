@@ -99,6 +99,7 @@ def sign(
         capacity=capacity.strip()[:NAME_LENGTH],
         organisation=organisation,
         statement=statement(case, organisation, language),
+        language=language,
         answers_sha256=seen,
     )
     db.add(made)

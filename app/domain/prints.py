@@ -1,5 +1,6 @@
 """What goes on paper: receipt, blank form and dossier as the data that the PDF templates show."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -187,8 +188,10 @@ def dossier(
     }
 
 
-def clarification(asked: Clarification, questions: Questionnaire, state: str, language: str) -> dict[str, Any]:
-    """A question asked after closing, and its answer: what templates/pdf/dossier.typ shows apart from the version."""
+def clarification(
+    asked: Clarification, questions: Questionnaire, state: str, held: Mapping[str, str], language: str
+) -> dict[str, Any]:
+    """A question asked after closing, and its answer, for templates/pdf/dossier.typ; with why a file is `held` back."""
     t, answer = partial(translate, language), asked.answer
     rows = [
         [t(N_("About")), questions.topic(asked.topic, language)],
@@ -202,7 +205,9 @@ def clarification(asked: Clarification, questions: Questionnaire, state: str, la
     if answer:
         rows.append([t(N_("Given after closing")), times.brussels_and_utc(answer.answered_at, language, seconds=True)])
         rows.append([t(N_("Answer")), answer.words])
-        rows += [[t(N_("File, given after closing")), f"{f['name']} · SHA-256 {f['sha256']}"] for f in answer.files]
+        for file in answer.files:
+            why = f" ({glossary.words('scan', held[file['sha256']], language)})" if file["sha256"] in held else ""
+            rows.append([t(N_("File, given after closing")), f"{file['name']}{why} · SHA-256 {file['sha256']}"])
     return {
         "heading": t(N_("Questions to the respondent, after closing")),
         "title": translate(language, N_("Question %(number)s"), number=asked.number),

@@ -3,20 +3,25 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey
+from sqlalchemy import JSON, CheckConstraint, Computed, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.models.base import Base, CreatedAt, Id
 
 
 class Definition(Base):
-    """A call file as published. Never changed: a version is judged by the definition it answered."""
+    """A call file as published. Never changed: a version is judged by the definition it answered.
+
+    What the database itself must know of it stands beside it: whether mandates and the lead's confirmation are asked.
+    """
 
     __tablename__ = "definition"
 
     digest: Mapped[str] = mapped_column(primary_key=True)
     body: Mapped[dict[str, Any]] = mapped_column(JSON)  # not JSONB: the order of the file is the order of the form
     created_at: Mapped[CreatedAt]
+    asks_mandates: Mapped[bool] = mapped_column(Computed("coalesce(body ->> 'mandates' = 'required', false)"))
+    asks_confirmation: Mapped[bool] = mapped_column(Computed("coalesce(body ->> 'confirmation' = 'lead', false)"))
 
 
 class Call(Base):

@@ -53,7 +53,10 @@ class Participation(Base):
 
 
 class Mandate(Base):
-    """What a partner signed: that the lead files in its name, with the digest of its own answers as they then were."""
+    """What a partner signed: that the lead files in its name, with the digest of its own answers as they then were.
+
+    `language` is that of the statement; empty on those signed before it was kept.
+    """
 
     __tablename__ = "mandate"
 
@@ -66,9 +69,13 @@ class Mandate(Base):
     capacity: Mapped[str]
     organisation: Mapped[str]
     statement: Mapped[str]
+    language: Mapped[str] = mapped_column(server_default="")
     answers_sha256: Mapped[str]
 
-    __table_args__ = (CheckConstraint("answers_sha256 ~ '^[0-9a-f]{64}$'", name="mandate_sha256_is_hex"),)
+    __table_args__ = (
+        CheckConstraint("answers_sha256 ~ '^[0-9a-f]{64}$'", name="mandate_sha256_is_hex"),
+        CheckConstraint("language in ('', 'en', 'nl')", name="mandate_language_is_known"),
+    )
 
 
 class Confirmation(Base):

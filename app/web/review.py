@@ -100,11 +100,10 @@ def as_pdf(
         [(w["message"] or {}).get(language) or w["code"], w["reason"] or "–"] for w in shapes.warnings(questions, shown)
     ]
     data = prints.dossier(shown, questions, warnings, shapes.marked_steps(questions, shown), language)
-    data["clarifications"] = [
-        prints.clarification(one, calls.questions(submission.call), stands, language)
-        for one, stands in clarifications.with_states(db, submission)
-    ]
-    held = scans.held_back(db, contents.digests(shown), portal.scanner is not None)
+    asked = clarifications.with_states(db, submission)
+    held = scans.held_back(db, contents.digests(shown, asked=(c for c, _ in asked)), portal.scanner is not None)
+    topics = calls.questions(submission.call)
+    data["clarifications"] = [prints.clarification(one, topics, stands, held, language) for one, stands in asked]
     contents.tell_held_back(data["files"], held, language)
     made = pdf.render("dossier", data, shown.received_at)
     return pages.download(made, "application/pdf", f"{submission.reference}-v{shown.number}.pdf")

@@ -26,6 +26,7 @@ from app.domain.verification import Evidence
 from app.infra.bucket import AT_ONCE, Bucket, Damaged, store_of
 from app.infra.files import CHUNK, FileStore, FileTooLarge, Infected
 from tests import make
+from tests.journeys.served import serving
 from tests.web.test_guards import SignIn
 
 HELLO = b"hello"
@@ -39,6 +40,9 @@ with store.staged(open(sys.argv[3], "rb"), 1 << 40) as staged:
     print("whole", flush=True)
     store.keep(staged)
 """
+
+INFECTED = """insert into file_scan (digest, state, finding) values (:digest, 'infected', 'Eicar')
+  on conflict (digest) do update set state = 'infected', finding = 'Eicar'"""
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +224,28 @@ def test_a_portal_does_not_know_where_its_files_lie(
     assert sweeping._remove(db, store, kept.sha256) == 0  # a version names it
     store.remove(kept.sha256)
     assert verification.run(db, evidence) != []
+
+
+@pytest.mark.usefixtures("_server")
+def test_the_commands_back_a_bucket_up_and_bring_it_back_into_another_or_into_a_folder(tmp_path: Path) -> None:
+    name = tmp_path.name
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("FILES_URL", f"s3://files/from-{name}")
+        with serving(tmp_path) as served:
+            kept = sorted(store_of(f"s3://files/from-{name}", tmp_path / "a").names())
+            served.ask(INFECTED, digest=kept[0])
+            done = served.run("backup", str(tmp_path / "backup"))
+            assert done.stdout.startswith("Kept 12 versions, 2 files and "), done.stderr
+    assert sorted(FileStore(tmp_path / "backup" / "files").names()) == kept
+    assert not (tmp_path / "backup" / "data" / "spool").exists()  # what lies there nobody was told of yet
+    for to in (f"s3://files/to-{name}", (tmp_path / "folder").as_uri()):
+        data = tmp_path / f"data-{to[:2]}"
+        there = {"FILES_URL": to, "DATA": str(data), "DEMO": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "restore", str(tmp_path / "backup")],
+            env=os.environ | there, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.stdout.startswith("Whole: 12 versions, 2 files,"), done.stderr
+        back = store_of(to, tmp_path / "b")
+        assert sorted(back.names()) == kept
+        assert [back.is_shut_away(sha256) for sha256 in kept] == [True, False]  # though no scanner looks here

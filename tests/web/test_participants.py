@@ -344,6 +344,13 @@ def test_a_mandate_names_the_answers_that_were_seen_and_is_outdated_once_they_ch
     assert (mandate.answers_sha256, mandate.organisation, mandate.signed_by) == (seen, "Beta GmbH", partner.person_id)
     assert "Beta GmbH" in mandate.statement
     assert case.reference in mandate.statement
+    assert mandate.language == "en"
+    signed_in = re.compile(r'<p class="govuk-body typed" lang="en">I am authorised')
+    assert signed_in.search(client.get(here).text)
+    client.cookies.set("language", "nl")
+    page = client.get(here).text  # read in another language, it stays what was signed and says so
+    assert (bool(signed_in.search(page)), "ondertekend in het Engels" in page) == (True, True)
+    client.cookies.set("language", "en")
     assert state(db, case) == ["lead", "signed", "nobody"]
     sign_in(client)
     assert "mandate signed" in client.get(f"/apply/{case.reference}/check").text
@@ -366,10 +373,10 @@ def asking(**settings: str) -> dict[str, Any]:
     return make.definition() | settings
 
 
-def sign(db: Session, actor: Actor, case: Submission) -> None:
+def sign(db: Session, actor: Actor, case: Submission, language: str = "en") -> None:
     part = part_of(db, actor, case)
     item = drafts.part(db, part).item
-    mandates.sign(db, actor, part, item, mandates.digest(item), "Bea Ta", "Director", "en")
+    mandates.sign(db, actor, part, item, mandates.digest(item), "Bea Ta", "Director", language)
 
 
 def test_a_call_that_asks_for_mandates_takes_no_submit_without_them(
@@ -448,7 +455,7 @@ def test_staff_read_in_the_dossier_who_acted_what_was_signed_and_that_the_lead_c
     case, _ = make.submission(db, make.call(db, of=asking(confirmation="lead")), members=[DELTA, BETA, GAMMA])
     adviser = take_part(db, case, "ad@viser.example", "owner", organisation="Adviser BV", mandate="By letter of May.")
     sign(db, as_partner(db, case), case)
-    sign(db, as_partner(db, case, "gamma@partner.example", 2), case)
+    sign(db, as_partner(db, case, "gamma@partner.example", 2), case, "nl")
     make.fill_more(db, lead(db), case, "members", {"members": [DELTA, BETA, GAMMA | {"country": "BE"}]})
     judged = judgements.judge(case, drafts.content(db, case))
     confirmations.confirm(db, lead(db), case, judged, confirmations.digest(judged))
@@ -465,6 +472,8 @@ def test_staff_read_in_the_dossier_who_acted_what_was_signed_and_that_the_lead_c
     assert "Beta GmbH signed Bea Ta, Director" in said
     assert "Gamma SA signed for other answers" in said
     assert "Delta BV no mandate" in said
+    assert "signed in Dutch" in said
+    assert page.count('<span class="typed" lang="nl">Ik ben bevoegd') == 1
 
 
 def refuses(db: Session, statement: str, **values: Any) -> type[Refused] | None:

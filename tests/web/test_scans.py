@@ -21,7 +21,7 @@ from app.domain.errors import FileRefused, refusal_of
 from app.infra.files import FileStore, Infected
 from app.infra.scanner import Scanner
 from app.models import Event, FileScan, Submission
-from tests import clam, make
+from tests import clam, make, paper
 from tests.web.test_guards import SignIn
 
 READER = "reader@rvo.example"
@@ -228,6 +228,9 @@ def test_where_a_file_is_named_to_staff_it_has_no_link_until_it_was_found_clean(
         assert "being checked for viruses" in client.get(path).text, path
         assert "proposal.pdf" in client.get(path).text, path
     assert "later.pdf" in client.get(here).text
+    printed = " ".join(paper.words(client.get(f"{here}/dossier.pdf").content).split())
+    for name in ("proposal.pdf", "later.pdf"):
+        assert f"{name} (being checked for viruses" in printed
     portal.scanner = clamd
     Clerk(portal).look_at_files()
     assert f"{here}/attachments/{own.sha256}" in links(here)
