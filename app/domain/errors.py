@@ -238,15 +238,13 @@ SQLSTATES: dict[str, type[Refused]] = {
     "P0C08": DeadlineRefused,
     "P0C09": NothingToRelease,
     "P0C25": ReasonMissing,
-    "P0C26": Forbidden,
     **objections.SQLSTATES,
-    "P0C34": Forbidden,
     "P0C96": NotReady,
     **denials.SQLSTATES,
     **reservations.SQLSTATES,
     **barriers.SQLSTATES,
     **admissions.SQLSTATES,
-    **dict.fromkeys((*reservations.NOT_THEIRS, *admissions.NOT_THEIRS), Forbidden),
+    **dict.fromkeys(("P0C26", "P0C34", *reservations.NOT_THEIRS, *admissions.NOT_THEIRS), Forbidden),
 }
 
 
