@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import Text, event, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from app.domain import (
     entries,
     facets,
     register,
+    searches,
     surroundings,
     traits,
     views,
@@ -168,6 +169,23 @@ def test_words_are_found_in_both_languages(
     assert got == number or (not any(c.isalnum() for c in search) and got in (0, 5))
 
 
+@pytest.mark.parametrize(
+    "search, asked",
+    [
+        ("Road 777", "'road':* & '777':*"),
+        ("water", "'water':*"),
+        ("warmte", "'warmte':* | 'warmt'"),
+        ("grids", "'grids':* | 'grid'"),
+        ("of EU-grids", "'of' & 'eu-grids' <-> 'eu' <-> 'grids' | 'eu-grid' <-> 'eu' <-> 'grid'"),
+        ("", ""),
+    ],
+)
+def test_the_database_is_asked_for_nothing_twice(db: Session, search: str, asked: str) -> None:
+    """Each part of a query that all entries answer to is read in full, so what another part includes is left out."""
+    said = db.scalar(select(searches.tsquery(search).cast(Text)))
+    assert said == asked
+
+
 def test_a_search_finds_nothing_of_another_call(
     db: Session, staff: Actor, signer: Signer, cases: list[Submission]
 ) -> None:
@@ -175,6 +193,21 @@ def test_a_search_finds_nothing_of_another_call(
     make.close(db, other.call)
     assert list(found(db, staff, other.call, Query(search="zeewater"))) == [other.reference]
     assert list(found(db, staff, cases[0].call, Query(search="zeewater"))) == [cases[1].reference]
+
+
+def test_of_a_large_call_common_words_are_told_by_its_first_entries(
+    db: Session, staff: Actor, cases: list[Submission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a tenth of a large call to learn that there are more took longer than the page."""
+    monkeypatch.setattr(register, "LIMIT", 2)
+    monkeypatch.setattr(register, "RARE", 1)
+    monkeypatch.setattr(register, "SAMPLE", 4)
+    call = cases[0].call
+    cooling, rare = Query(search="cooling"), Query(search="zeewater")
+    assert register.totals(db, staff, call, cooling) == register.Totals(2, {}, True)
+    assert len(list(found(db, staff, call, cooling))) == 4
+    assert register.totals(db, staff, call, rare).count == 1
+    assert list(found(db, staff, call, rare)) == [cases[1].reference]
 
 
 def test_beyond_the_limit_counts_say_more_and_pages_go_on(
