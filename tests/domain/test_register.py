@@ -99,6 +99,25 @@ def test_each_filter_finds_what_it_counts(db: Session, staff: Actor, cases: list
         assert len(list(found(db, staff, call, query))) == register.totals(db, staff, call, query).count
 
 
+def test_a_dossier_is_found_by_each_country_that_it_has_a_site_in(
+    db: Session, staff: Actor, signer: Signer, cases: list[Submission]
+) -> None:
+    body = make.definition()
+    body["parts"]["sites"] = {"list": "members", "name": "legal_name", "country": "country"}  # a list with a country
+    call = make.call(db, of=body)
+    members: list[dict[str, object]] = [
+        {"legal_name": f"Firm {country}", "country": country, "owners": []} for country in ("NL", "BE", "NL")
+    ]
+    case, _ = make.submission(db, call, sent=True, signer=signer, members=members)
+    state, _ = make.submission(db, call, make.person(db, "ms@state.example"), kind="MS", sent=True, signer=signer)
+    make.close(db, call)
+    counted = register.counts(register.narrow(db, staff, call, Query()))
+    assert counted["site"] == {"BE": 1, "NL": 1, "-": 1}
+    for value, only in (("NL", case), ("BE", case), ("-", state)):
+        assert list(found(db, staff, call, Query(chosen={"site": (value,)}))) == [only.reference]
+    assert "site" not in register.counts(register.narrow(db, staff, cases[0].call, Query()))  # has no sites
+
+
 def test_a_facet_counts_what_the_others_leave(db: Session, staff: Actor, cases: list[Submission]) -> None:
     query = Query(chosen={"fact.capex": ("1",), "is_withdrawn": ("no",)})
     counted = register.counts(register.narrow(db, staff, cases[0].call, query))
