@@ -158,6 +158,7 @@ def _line(
     member |= {"euid": None, "pic": None, "national_reg_no": str(number % (size * 3 // 4 + 1))}
     site = base["sites"][0] | {
         "nuts3": REGIONS[city],
+        "member_state": REGIONS[city][:2],
         "latitude": f"{40 + chance.random() * 20:.4f}",
         "longitude": f"{chance.random() * 20:.4f}",
         "address": f"Road {number}, {CITIES[city]}",
@@ -236,7 +237,7 @@ def paths_of(made: Seeded, chance: Random) -> dict[str, list[str]]:
 
     def narrowed() -> str:
         country = chance.choice(["NL", "DE", "FR", "PL"])
-        return f"{page()}&kind=FC&fact.site_country={country}".replace("&after=", "&x=")
+        return f"{page()}&kind=FC&site={country}".replace("&after=", "&x=")
 
     def facets() -> str:
         return f"{narrowed()}&fact.capex={chance.randrange(4)}&fact.it_load_mw={chance.randrange(5)}&warning=capex_usual&is_consented=yes"
@@ -297,7 +298,7 @@ def plans(stage: Stage, made: Seeded) -> None:
                 db,
                 reader,
                 call,
-                Query(chosen={"kind": ("FC",), "fact.site_country": ("NL", "DE")}, sort="title"),
+                Query(chosen={"kind": ("FC",), "site": ("NL", "DE")}, sort="title"),
                 first,
             ),
             "a search for rare words": lambda: _page(db, reader, call, Query(search="road 77")),

@@ -23,6 +23,7 @@ ANSWER = "answer."
 MARK = "mark."
 NUMBERS = frozenset({"integer", "decimal", "percent", "money"})
 WORDS = frozenset({"text", "country", "choice", "kind"})
+SITE = "site"  # the facet of the countries in which a dossier has sites
 NONE, ANY, YES, NO = "-", "*", "yes", "no"  # values of facets: not given, whichever, and what a yes or no comes to
 CUT = 200  # characters of an answer in a list
 
@@ -204,6 +205,7 @@ def facets(questions: Questionnaire) -> tuple[Facet, ...]:
             for c in questions.register
             if c.facet
         ),
+        *([Facet(SITE, Message(N_("Country of a site")), _country)] if _has_sites(questions) else []),
         Facet("warning", Message(N_("Remarks")), warning, (NONE, ANY)),
         Facet("flag", Message(N_("Pointed out")), lambda value, language: glossary.words("flag", value, language)),
         Facet("is_consented", Message(N_("To EuroHPC")), _yes_no, (YES, NO)),
@@ -222,10 +224,16 @@ def labels(questions: Questionnaire, entry: Any) -> Iterator[str]:
     for column in questions.register:
         if column.facet:
             yield f"{FACT}{column.name}={_value(column, entry.facts.get(column.name))}"
+    if _has_sites(questions):
+        yield from (f"{SITE}={country}" for country in sorted(entry.sites) or [NONE])
     yield f"warning={ANY if entry.warnings else NONE}"
     yield from (f"warning={name}" for name in sorted(set(entry.warnings)))
     yield f"is_consented={YES if entry.is_consented else NO}"
     yield f"is_withdrawn={YES if entry.is_withdrawn else NO}"
+
+
+def _has_sites(questions: Questionnaire) -> bool:
+    return questions.parts.sites is not None and questions.parts.sites.country is not None
 
 
 def scaled(kind: str, value: Any) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Integer, Text, bindparam, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from app.domain import calls, columns, facets, traits
+from app.domain import calls, columns, facets, locations, traits
 from app.domain.objections import RegisterNotPrepared
 from app.domain.questionnaire import Questionnaire
 from app.models import Call, Entry, Leaf, Listing, Organisation, Place, Seal, Submission, Trait, Version
@@ -125,9 +125,10 @@ def _fill(db: Session, call: Call, questions: Questionnaire, start: int) -> None
     made, marks = [], []
     for row in db.execute(found):
         warnings = [finding["code"] for finding in row.findings]
-        entry = _Sealed(row, warnings)
-        made.append({"position": row.position, "labels": list(columns.labels(questions, entry)), "warnings": warnings})
         answers = {name: row._mapping[f"part_{name}"] for name in traits.lists(questions)}
+        sites = {site.country for site in locations.of(questions.parts.sites, answers) if site.country}
+        entry = _Sealed(row, warnings, sites)
+        made.append({"position": row.position, "labels": list(columns.labels(questions, entry)), "warnings": warnings})
         marks += [
             vars(mark) | {"call_id": call.id, "position": row.position, "number": number}
             for number, mark in enumerate(traits.of(questions, answers))
@@ -142,8 +143,9 @@ def _fill(db: Session, call: Call, questions: Questionnaire, start: int) -> None
 class _Sealed:
     """A leaf with its version, as `columns.labels` reads it."""
 
-    def __init__(self, row: Any, warnings: list[str]) -> None:
+    def __init__(self, row: Any, warnings: list[str], sites: set[str]) -> None:
         self.kind, self.country, self.facts, self.warnings = row.kind, row.country, row.facts, warnings
+        self.sites = sites
         self.is_consented, self.is_withdrawn = row.is_consented, row.is_withdrawn
 
 

@@ -40,13 +40,6 @@ class Sets:
         """The set of all entries."""
         return (1 << self.size) - 1
 
-    def any_of(self, facet: str, values: Iterable[str]) -> int:
-        """The entries that have one of the values."""
-        found = 0
-        for value in values:
-            found |= self.by_facet.get(facet, {}).get(value, 0)
-        return found
-
     def total(self, column: str, within: int) -> int:
         """The sum of a column over a set, scaled as `columns.scaled` does."""
         digits = self.digits.get(SUM + column, {})
@@ -129,6 +122,22 @@ def of_positions(found: Iterable[int], size: int) -> int:
     for position in found:
         bits[position >> 3] |= 1 << (position & 7)
     return int.from_bytes(bits, "little")
+
+
+def any_of(by_value: dict[str, int], values: Iterable[str]) -> int:
+    """What has one of the values."""
+    found = 0
+    for value in values:
+        found |= by_value.get(value, 0)
+    return found
+
+
+def all_of(held: dict[str, int]) -> int:
+    """What all sets share; everything (all bits) where there is none."""
+    rest = -1
+    for one in held.values():
+        rest &= one
+    return rest
 
 
 def as_bytes(held: int, size: int) -> bytes:

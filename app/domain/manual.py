@@ -125,7 +125,7 @@ KEYS: dict[str, dict[str, str]] = {
     "sites": {
         "list": "The list of sites.",
         "name": "Name of the site.",
-        "country": "Country.",
+        "country": "Country. The register is filtered by it.",
         "nuts": "NUTS 3 region.",
         "latitude": "Latitude, a decimal.",
         "longitude": "Longitude, a decimal.",

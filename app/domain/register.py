@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     any_,
     bindparam,
     cast,
@@ -36,6 +37,7 @@ from app.models import Call, Entry, Exemption, Listing, Submission, Version
 BATCH = 500
 LIMIT = 1000
 KEPT = 1000  # statements of pages that a process keeps
+SAMPLE = 50  # entries of a large call by which common words are told
 RARE = 10  # one in so many or fewer is found by position; more are met soon enough on the way
 
 
@@ -95,21 +97,23 @@ def narrow(db: Session, actor: Actor, call: Call, query: Query, listing: Listing
     chosen = {f.name: query.chosen[f.name] for f in known if query.chosen.get(f.name)}
     states = {f.name: f.live.is_one_of(chosen[f.name]) for f in known if f.name in chosen and f.live is not None}
     held = {
-        name: _any_of((live if name in states else sets.by_facet).get(name, {}), values)
+        name: facets.any_of((live if name in states else sets.by_facet).get(name, {}), values)
         for name, values in chosen.items()
         if name not in states or name in live
     }
-    labelled = [Entry.labels.overlap(_texts([f"{n}={v}" for v in chosen[n]])) for n in chosen if n not in states]
+    labelled = [
+        Entry.labels.overlap(cast([f"{n}={v}" for v in chosen[n]], ARRAY(Text))) for n in chosen if n not in states
+    ]
     search = [searches.found_by(call, query.search)] if query.search.strip() else []
     asked = [*(states[name] for name in states if name not in held), *search]
     found = _few(db, actor, call, sets.size, asked) if asked else None
     is_counted = not asked or found is not None
     if asked and found is None and held:
-        found = _few(db, actor, call, sets.size, [*asked, *_near(visible & _all_of(held), labelled)])
+        found = _few(db, actor, call, sets.size, [*asked, *_near(visible & facets.all_of(held), labelled)])
     if found is not None:
         visible &= facets.of_positions(found, sets.size)
-    within = {"": visible & _all_of(held)}
-    within |= {name: visible & _all_of({n: s for n, s in held.items() if n != name}) for name in held}
+    within = {"": visible & facets.all_of(held)}
+    within |= {name: visible & facets.all_of({n: s for n, s in held.items() if n != name}) for name in held}
     number, is_more = within[""].bit_count(), bool(asked) and found is None
     is_few = number <= LIMIT and not is_more and number * RARE < sets.size
     few = tuple(facets.positions(within[""])) if is_few else None
@@ -222,34 +226,24 @@ def _live_sets(db: Session, actor: Actor, call: Call, known: tuple[Facet, ...], 
     for name, value, positions in db.execute(union_all(*rows)):
         found[name][value] = facets.of_positions(positions, size)
     for name, one in live.items():
-        found[name][one.rest] = ~_any_of(found[name], tuple(found[name]))
+        found[name][one.rest] = ~facets.any_of(found[name], tuple(found[name]))
     return found
 
 
 def _few(db: Session, actor: Actor, call: Call, size: int, conditions: list[ColumnElement[bool]]) -> list[int] | None:
     """The positions that satisfy conditions, or None where so many do that they are met soon enough on the way."""
     most = max(LIMIT, size // RARE)
+    if most > LIMIT and _are_common(db, actor, call, conditions):
+        return None
     found = list(db.scalars(_positions(actor, call).where(*conditions).limit(most + 1)))
     return found if len(found) <= most else None
 
 
-def _any_of(by_value: dict[str, int], values: tuple[str, ...]) -> int:
-    found = 0
-    for value in values:
-        found |= by_value.get(value, 0)
-    return found
-
-
-def _all_of(held: dict[str, int]) -> int:
-    """What all sets share; everything (all bits) where there is none."""
-    rest = -1
-    for one in held.values():
-        rest &= one
-    return rest
-
-
-def _texts(values: Any) -> Any:
-    return cast(list(values), ARRAY(Text))
+def _are_common(db: Session, actor: Actor, call: Call, conditions: list[ColumnElement[bool]]) -> bool:
+    """Whether half of the first entries satisfy conditions: positions are by chance, so one in `RARE` never looks so."""
+    first = _positions(actor, call).where(Entry.position < SAMPLE)
+    number = first.with_only_columns(func.count().filter(and_(*conditions)))  # what is selected asks no index
+    return 2 * db.execute(number).scalar_one() >= SAMPLE
 
 
 _kept: dict[tuple[Any, ...], Select[Any]] = {}  # what is asked; never what was answered

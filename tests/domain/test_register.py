@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import product
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import Text, event, func, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from app.domain import (
     entries,
     facets,
     register,
+    searches,
     surroundings,
     traits,
     views,
@@ -98,6 +99,25 @@ def test_each_filter_finds_what_it_counts(db: Session, staff: Actor, cases: list
         assert len(list(found(db, staff, call, query))) == register.totals(db, staff, call, query).count
 
 
+def test_a_dossier_is_found_by_each_country_that_it_has_a_site_in(
+    db: Session, staff: Actor, signer: Signer, cases: list[Submission]
+) -> None:
+    body = make.definition()
+    body["parts"]["sites"] = {"list": "members", "name": "legal_name", "country": "country"}  # a list with a country
+    call = make.call(db, of=body)
+    members: list[dict[str, object]] = [
+        {"legal_name": f"Firm {country}", "country": country, "owners": []} for country in ("NL", "BE", "NL")
+    ]
+    case, _ = make.submission(db, call, sent=True, signer=signer, members=members)
+    state, _ = make.submission(db, call, make.person(db, "ms@state.example"), kind="MS", sent=True, signer=signer)
+    make.close(db, call)
+    counted = register.counts(register.narrow(db, staff, call, Query()))
+    assert counted["site"] == {"BE": 1, "NL": 1, "-": 1}
+    for value, only in (("NL", case), ("BE", case), ("-", state)):
+        assert list(found(db, staff, call, Query(chosen={"site": (value,)}))) == [only.reference]
+    assert "site" not in register.counts(register.narrow(db, staff, cases[0].call, Query()))  # has no sites
+
+
 def test_a_facet_counts_what_the_others_leave(db: Session, staff: Actor, cases: list[Submission]) -> None:
     query = Query(chosen={"fact.capex": ("1",), "is_withdrawn": ("no",)})
     counted = register.counts(register.narrow(db, staff, cases[0].call, query))
@@ -168,6 +188,23 @@ def test_words_are_found_in_both_languages(
     assert got == number or (not any(c.isalnum() for c in search) and got in (0, 5))
 
 
+@pytest.mark.parametrize(
+    "search, asked",
+    [
+        ("Road 777", "'road':* & '777':*"),
+        ("water", "'water':*"),
+        ("warmte", "'warmte':* | 'warmt'"),
+        ("grids", "'grids':* | 'grid'"),
+        ("of EU-grids", "'of' & 'eu-grids' <-> 'eu' <-> 'grids' | 'eu-grid' <-> 'eu' <-> 'grid'"),
+        ("", ""),
+    ],
+)
+def test_the_database_is_asked_for_nothing_twice(db: Session, search: str, asked: str) -> None:
+    """Each part of a query that all entries answer to is read in full, so what another part includes is left out."""
+    said = db.scalar(select(searches.tsquery(search).cast(Text)))
+    assert said == asked
+
+
 def test_a_search_finds_nothing_of_another_call(
     db: Session, staff: Actor, signer: Signer, cases: list[Submission]
 ) -> None:
@@ -175,6 +212,21 @@ def test_a_search_finds_nothing_of_another_call(
     make.close(db, other.call)
     assert list(found(db, staff, other.call, Query(search="zeewater"))) == [other.reference]
     assert list(found(db, staff, cases[0].call, Query(search="zeewater"))) == [cases[1].reference]
+
+
+def test_of_a_large_call_common_words_are_told_by_its_first_entries(
+    db: Session, staff: Actor, cases: list[Submission], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a tenth of a large call to learn that there are more took longer than the page."""
+    monkeypatch.setattr(register, "LIMIT", 2)
+    monkeypatch.setattr(register, "RARE", 1)
+    monkeypatch.setattr(register, "SAMPLE", 4)
+    call = cases[0].call
+    cooling, rare = Query(search="cooling"), Query(search="zeewater")
+    assert register.totals(db, staff, call, cooling) == register.Totals(2, {}, True)
+    assert len(list(found(db, staff, call, cooling))) == 4
+    assert register.totals(db, staff, call, rare).count == 1
+    assert list(found(db, staff, call, rare)) == [cases[1].reference]
 
 
 def test_beyond_the_limit_counts_say_more_and_pages_go_on(
