@@ -138,7 +138,9 @@ def _page(
 
 
 @router.post("/revisions")
-def save_meanwhile(request: Request, ref: str, step: str, form: pages.Form, actor: Applicant, db: Db) -> Response:
+def save_meanwhile(
+    request: Request, ref: str, step: str, form: pages.Form, actor: Applicant, db: Db, portal: PortalDep
+) -> Response:
     """Save what is being typed, without its files. The same page sent again, as after a lost answer, is saved once."""
     case = submissions.load(db, actor, ref)
     found = _step(case, step)
@@ -159,7 +161,7 @@ def save_meanwhile(request: Request, ref: str, step: str, form: pages.Form, acto
         "marks": merging.marks(found, case.kind, read),
         "words": _saved(language, saved_at, [labels.get(path, path) for path in read.unread]),
     }
-    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+    return JSONResponse(body | steps.blocking(db, case, portal.now(), language), headers={"Cache-Control": "no-store"})
 
 
 def _saved(language: str, at: datetime, unread: list[str]) -> str:

@@ -69,7 +69,7 @@ def _environment(language: str) -> Environment:
         "both_zones": partial(times.brussels_and_utc, language=language),
         "iso": times.iso,
         "instant": datetime.fromisoformat,
-        "size": partial(_size, language),
+        "size": partial(size, language),
         "remaining": partial(_remaining, language),
         "integer": partial(format_decimal, locale=language),
         "euros": lambda amount: amounts.show_money(amount, None, language),
@@ -78,7 +78,8 @@ def _environment(language: str) -> Environment:
     return environment
 
 
-def _size(language: str, number: int) -> str:
+def size(language: str, number: int) -> str:
+    """The size of a file, as people read it."""
     for unit, scale in (("MB", 1024 * 1024), ("kB", 1024)):
         if number >= scale:
             return f"{format_decimal(round(number / scale, 1), locale=language)} {unit}"

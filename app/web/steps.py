@@ -2,18 +2,22 @@
 
 import uuid
 from collections import OrderedDict
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
-from app.domain import findings, identifiers, kinds, questionnaire, reading
+from app.domain import drafts, findings, identifiers, kinds, questionnaire, reading
 from app.domain.questionnaire import Question, Questionnaire, Step
 from app.domain.reading import Reading
 from app.infra import documents
 from app.infra.i18n import N_, Message, sort_key, translate
+from app.models import Submission
 from app.web import pages
 
+LAST_DAY = timedelta(days=1)
 SELECT_FROM = 7  # choices longer than this become a select
 OWN_FIELDS = frozenset({"csrf_token", "revision", "marks", "action"})
 PICK = "pick:"
@@ -44,6 +48,15 @@ def revisions(form: FormData) -> dict[str, int]:
         for name, value in form.multi_items()
         if name.startswith("revision-") and isinstance(value, str) and value.isdecimal() and len(value) < 10
     }
+
+
+def blocking(db: Session, case: Submission, now: datetime, language: str) -> dict[str, str]:
+    """In the last day, and after it where somebody may still submit: what a page says of what blocks, after a save."""
+    if case.call.closes_at - now > LAST_DAY:
+        return {}
+    blocks = sum(one.level == "error" for one in drafts.check(db, case, drafts.content(db, case)))
+    said = pages.fragment(language, "apply/blocking.html", blocks=blocks, reference=case.reference)
+    return {"blocking": str(said)}
 
 
 def press(step: Step, kind: str, read: Reading, action: str) -> str | None:

@@ -10,7 +10,7 @@ from app.deps import Db, PortalDep
 from app.domain import attachments, calls, judgements, submissions, uploads
 from app.domain.errors import FileRefused, Invalid, TooLarge, TooManyFiles
 from app.domain.uploads import Part
-from app.web import pages
+from app.web import pages, steps
 from app.web.guards import Applicant
 
 router = APIRouter(prefix="/apply/{ref}")
@@ -49,8 +49,11 @@ def attach(request: Request, ref: str, form: pages.Form, actor: Applicant, db: D
         told = {"code": refusal.code, "words": refusal.message.text(pages.language_of(request))}
         return JSONResponse(told, refusal.status, headers=UNKEPT)
     judgements.keep(db, case)
+    language = pages.language_of(request)
     body = {"id": str(kept.id), "name": kept.name, "size": kept.size, "sha256": kept.sha256}
-    return JSONResponse(body | {"is_replaced": kept.name in before}, headers=UNKEPT)
+    more = {"is_replaced": kept.name in before, "shown_size": pages.size(language, kept.size)}
+    more |= steps.blocking(db, case, portal.now(), language)
+    return JSONResponse(body | more, headers=UNKEPT)
 
 
 def _part(form: FormData) -> Part | None:

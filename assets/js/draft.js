@@ -58,6 +58,17 @@ function open(form) {
       state.append(" ", made);
     }
   }
+  function blocks(html) { // what still blocks a submit, where the page tells of it
+    const line = document.getElementById("blocking");
+    if (line && html) line.innerHTML = html;
+  }
+  function right(input) { // a file came: what was wrong before is told anew by the server
+    const group = input.closest(".govuk-form-group");
+    group.classList.remove("govuk-form-group--error");
+    input.classList.remove("govuk-file-upload--error");
+    document.getElementById(`${input.id}-error`)?.remove();
+    input.setAttribute("aria-describedby", (input.getAttribute("aria-describedby") ?? "").replace(`${input.id}-error`, "").trim());
+  }
   const unsaved = (text) => (keep() ? `${text} ${words.kept}` : `${text} ${words.lost}`);
 
   async function ask(path, body) {
@@ -102,6 +113,7 @@ function open(form) {
     field("marks").value = told.marks;
     if (dirty()) { keep(); since = Date.now(); return later(PAUSE); }
     since = 0;
+    blocks(told.blocking);
     return say(told.words, "well");
   }
   function conflict() {
@@ -213,7 +225,6 @@ function open(form) {
     const list = listOf(input);
     const line = list.appendChild(document.createElement("li"));
     const told = input.parentElement.querySelector("[data-uploads]");
-    const size = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
     line.textContent = `${words.uploading} ${file.name}`;
     told.textContent = line.textContent;
     const failed = (reason, isFinal = false) => {
@@ -259,11 +270,14 @@ function open(form) {
       for (const older of [...list.children]) if (older !== line && (older.querySelector("a")?.textContent === got.name || older.querySelector(".hash")?.textContent === got.sha256)) older.remove();
       line.replaceChildren(
         Object.assign(document.createElement("a"), { className: "govuk-link", href: `${base}/attachments/${got.id}`, textContent: got.name }), " ",
-        Object.assign(document.createElement("span"), { className: "quiet", textContent: `${size.format(got.size / 1024)} kB` }), document.createElement("br"),
+        Object.assign(document.createElement("span"), { className: "quiet", textContent: got.shown_size }), document.createElement("br"),
         Object.assign(document.createElement("span"), { className: "quiet", textContent: "SHA-256 " }),
         Object.assign(document.createElement("span"), { className: "hash", textContent: got.sha256 }), document.createElement("br"),
-        Object.assign(document.createElement("button"), { className: "link-button", type: "submit", name: "action", value: `detach:${got.id}`, textContent: `${words.remove} ${got.name}` }),
+        Object.assign(document.createElement("button"), { className: "link-button", type: "submit", name: "action", value: `detach:${got.id}`, textContent: words.remove }),
       );
+      line.lastChild.append(Object.assign(document.createElement("span"), { className: "govuk-visually-hidden", textContent: ` ${got.name}` }));
+      right(input);
+      blocks(got.blocking);
       told.textContent = `${got.is_replaced ? words.replaced : words.uploaded} ${got.name}`;
     };
     const done = whole().catch(() => failed(words.unreached)); // a file that went away while it was read, too

@@ -1,6 +1,7 @@
 """Nothing that is typed gets lost: two people on a page, a session that ends, a server that dies, no network, the cutoff."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -30,6 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The demonstration, with a second call whose deadline moves."""
     with serving(tmp_path_factory.mktemp("hour")) as started:
         started.publish("closing", "+1 hour")
+        started.publish("last", "+3 hours")
         yield started
 
 
@@ -296,6 +298,29 @@ def test_a_file_over_a_connection_that_breaks_goes_on_where_it_was(desk: Desk, s
     look(page, f"{desk.language}-uploaded-in-parts")
     page.reload()
     expect(page.locator(".files .hash")).to_have_text(make.sha256(file))
+
+
+def test_in_the_last_day_a_page_tells_what_blocks_as_it_is_after_each_save(desk: Desk) -> None:
+    page, summary = desk.owner, desk.start("last")
+    page.goto(summary)
+    page.locator("[name=title]").fill("Delta")
+    is_saved(page, desk)
+    first = int(re.findall(r"\d+", page.locator("#blocking").inner_text())[0])
+    page.locator("[name=acronym]").fill("DLT")
+    expect(page.locator("#blocking")).to_contain_text(f"{first - 1} ", timeout=20_000)
+    page.goto(summary.replace("/summary", "/documents"))
+    page.locator("button[value=save]:not([tabindex])").click()  # from now on it tells what is missing
+    page.goto(summary.replace("/summary", "/documents"))
+    group = page.locator(".govuk-form-group", has=page.locator("#proposal"))
+    expect(group.locator(".govuk-error-message")).to_be_visible()
+    before = int(re.findall(r"\d+", page.locator("#blocking").inner_text())[0])
+    document = make.document()
+    page.locator("#proposal").set_input_files(FilePayload(name="plan.pdf", mimeType="application/pdf", buffer=document))
+    expect(group.locator(".files .hash")).to_have_text(make.sha256(document), timeout=20_000)
+    expect(group.locator(".files .quiet").first).to_have_text(f"{len(document)} bytes")
+    expect(group.locator(".govuk-error-message")).to_have_count(0)
+    expect(page.locator("#blocking")).to_contain_text(f"{before - 1} ")
+    look(page, f"{desk.language}-what-blocks")
 
 
 def large(size: int) -> bytes:

@@ -15,6 +15,7 @@ from app.domain import attachments, sweeping
 from app.domain.access import Actor
 from app.infra.parts import KEPT
 from app.models import Submission
+from app.web import pages
 from tests import make
 
 SignIns = Callable[..., str]
@@ -80,6 +81,19 @@ def test_a_file_in_parts_is_attached_when_it_is_whole(
     assert live(db, case[0]) == [make.sha256(file)]
     assert sender.client.get(f"{sender.here}/attachments/{told['id']}").content == file
     assert sender.held() == 0
+
+
+def test_in_the_last_day_it_is_told_what_still_blocks(
+    db: Session, case: tuple[Submission, Actor], sender: Sender, file: bytes
+) -> None:
+    make.move_deadline(db, case[0].call, 25 * 3600)
+    assert "blocking" not in sender.part(0, len(file))[1]
+    make.move_deadline(db, case[0].call, 3600)
+    told = sender.part(0, len(file))[1]
+    assert (told["shown_size"], f'href="/apply/{case[0].reference}/check"' in told["blocking"]) == (
+        pages.size("en", len(file)),
+        True,
+    )
 
 
 def test_a_part_sent_twice_or_too_early_changes_nothing_and_tells_where_to_go_on(sender: Sender, file: bytes) -> None:
