@@ -56,7 +56,7 @@ class Courier:
         if len(busy) >= AT_ONCE:
             return []
         with self.portal.sessions.begin() as db:
-            letters = notices.claim(db, self.portal.settings.secret_key, AT_ONCE - len(busy), busy)
+            letters = notices.claim(db, self.portal.root_key, AT_ONCE - len(busy), busy)
         with self.lock:
             self.under_way |= {letter.webhook_id for letter in letters}
         return letters

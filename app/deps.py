@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -11,10 +12,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
-from app.domain import sign_ins
+from app.domain import rootkeys, sign_ins
 from app.domain.access import Actor
 from app.domain.attempts import Press
 from app.domain.availability import Watch
+from app.domain.maintenance import Window
 from app.domain.usage import Meter
 from app.infra import bucket, database, oidc
 from app.infra.bell import Bell
@@ -34,7 +36,8 @@ class Portal:
     """What one server process holds open. `clock_offset` is the database's clock minus this host's.
 
     `watch` and `presses` hold what the process saw and could not write down while the database was away; `meter` what
-    keys asked for within the last second. `waiting` is how many presses on submit wait at the turnstile. Sessions of
+    keys asked for within the last second. `announced` is the planned maintenance that `app.watch` last read, so that no page
+    asks for it and it is told even while the database is away. `waiting` is how many presses on submit wait at the turnstile. Sessions of
     `snapshots` see the database as it is at their first statement, for reads of many statements that must agree.
     """
 
@@ -49,6 +52,7 @@ class Portal:
     providers: dict[str, Provider] = field(default_factory=dict)
     clock_offset: timedelta = field(default=timedelta(0))
     watch: Watch = field(default_factory=Watch)
+    announced: list[Window] = field(default_factory=list)
     waiting: int = 0
     meter: Meter = field(default_factory=Meter)
     presses: deque[Press] = field(default_factory=lambda: deque(maxlen=10_000))
@@ -74,6 +78,12 @@ class Portal:
             providers=oidc.from_file(settings.providers, may_be_plain=settings.demo),
             registers=Registers(settings.vies_url, settings.gleif_url, settings.vies_requester),
         )
+
+    @cached_property
+    def root_key(self) -> bytes:
+        """What secrets of apps and webhooks are derived from. The start looked whether SECRET_KEY opens it."""
+        with self.sessions.begin() as db:
+            return rootkeys.opened(db, self.settings.secret_key)
 
     def now(self) -> datetime:
         """The database's clock as last measured; for showing. What decides is read by the database at the write."""

@@ -17,10 +17,12 @@ from uvicorn.supervisors import Multiprocess
 from app import demo as demonstration
 from app import doorman, forge
 from app.deps import Portal
+from app.domain import rootkeys
 from app.infra import bucket, database
 from app.infra.files import FileStore
 from app.infra.postgres import Cluster
 from app.infra.signing import Signer
+from app.infra.wrapping import WrongKey
 from app.settings import Settings
 
 NAME = "eoi"
@@ -95,9 +97,7 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
     with databases(settings) as urls:
         if not settings.database_url or settings.database_owner_url:
             migrate(urls.owner)
-        elif not is_at_head(urls.app):
-            raise StartRefused("The database is not at the newest revision. Run: python -m app migrate")
-        refuse_powers(urls.app, demo)
+        refuse_unsafe(settings, urls, demo)
         if demo:
             demonstration.prepare(Portal.opened(settings, urls.app), urls.owner)
             demonstration.announce(settings)
@@ -120,6 +120,34 @@ def serve(host: str, port: int | None, workers: int | None, demo: bool) -> None:
         )
         _subprocess.spawn = forge.FORGE  # type: ignore[assignment]  # uvicorn would import everything once a worker
         Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+def refuse_unsafe(settings: Settings, urls: Urls, demo: bool) -> None:
+    """Refuse to serve another revision than this code's, with a role that can do too much, or with another SECRET_KEY."""
+    if not is_at_head(urls.app):
+        raise StartRefused("The database is not at the newest revision. Run: python -m app migrate")
+    refuse_powers(urls.app, demo)
+    open_root_key(settings, urls)
+
+
+def open_root_key(settings: Settings, urls: Urls) -> None:
+    """Refuse to serve where SECRET_KEY does not open the root key. A demonstration, whose key is its folder's, makes another."""
+    engine = database.engine(urls.app)
+    try:
+        with database.sessions(engine).begin() as db:
+            rootkeys.opened(db, settings.secret_key)
+    except WrongKey as failure:
+        if not settings.demo:
+            raise StartRefused(
+                "SECRET_KEY is not the one that this database was served with. Set that one again; to go on with this one, "
+                "run: python -m app rotate secret-key --before FILE; if that one is lost: python -m app rotate root-key"
+            ) from failure
+        owner = database.engine(urls.owner)
+        with database.sessions(owner).begin() as db:
+            rootkeys.replace(db, settings.secret_key)
+        owner.dispose()
+    finally:
+        engine.dispose()
 
 
 def refuse_powers(url: str, demo: bool) -> None:

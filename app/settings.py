@@ -29,7 +29,9 @@ class Settings:
         "BASE_URL", "required; demonstration: http://127.0.0.1:$PORT", "Public address, https, without path."
     )
     secret_key: str = knob(
-        "SECRET_KEY", "required", f"At least {SECRET_LENGTH} characters; keys the hashes of network addresses."
+        "SECRET_KEY",
+        "required",
+        f"At least {SECRET_LENGTH} characters; wraps the root key, keys hashes. `rotate secret-key` moves to another.",
     )
     mail_url: str = knob(
         "MAIL_URL",

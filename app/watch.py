@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.deps import Portal
-from app.domain import availability, refusals
+from app.domain import availability, maintenance, refusals
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class Watchman:
                 with self.portal.sessions.begin() as db:
                     availability.thin(db)
                 self.thinned_at = self.portal.now()
+            look_ahead(self.portal)
             self.stopping.wait(PAUSE)
 
 
@@ -63,3 +64,12 @@ def write_down(portal: Portal) -> bool:
         log.warning("what was seen waits for the database: %s", failure)
         return False
     return True
+
+
+def look_ahead(portal: Portal) -> None:
+    """Read what maintenance is announced; while the database is away, as it may then be, what was read before stands."""
+    try:
+        with portal.sessions.begin() as db:
+            portal.announced = maintenance.windows(db, portal.now())
+    except SQLAlchemyError as failure:
+        log.warning("what is announced cannot be read: %s", failure)

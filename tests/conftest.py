@@ -142,7 +142,7 @@ def give_factor(client: TestClient, db: Session, portal: Portal, address: str) -
     page = client.get("/account/factors/ask")
     token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
     assert token, page.text
-    code = factors.shown_code(db, app, portal.settings.secret_key)
+    code = factors.shown_code(db, app, portal.root_key)
     given = client.post("/account/factors/ask", data={"csrf_token": token[1], "code": code, "next": "/account"})
     assert given.status_code == 303, given.text
 

@@ -280,14 +280,14 @@ def agreed(db: Session, codes: list[str], *scopes: str, **more: Any) -> tuple[Ap
     return (made, None) if made.kind == "client_key" else keys.collect(db, first, made.id)
 
 
-def webhook(db: Session, call: Call, url: str, *events: str, secret_key: str = "x" * 32) -> tuple[Webhook, str]:
+def webhook(db: Session, call: Call, url: str, *events: str, root_key: bytes = b"x" * 32) -> tuple[Webhook, str]:
     """A webhook as two people register one, with its secret."""
     first = person(db, "admin@rvo.example", "Ada Admin", staff="admin")
     second = person(db, "coordinator@rvo.example", "Co Ordinator", staff="coordinator")
     wish = webhooks.Wish("EuroHPC", url, list(events or webhooks.EVENTS))
     made = webhooks.propose(db, first, call, wish, may_be_plain=True)
     webhooks.approve(db, second, made.id)
-    return made, webhooks.new_secret(db, first, made.id, secret_key)
+    return made, webhooks.new_secret(db, first, made.id, root_key)
 
 
 def invite(db: Session, actor: Actor, organisation_id: uuid.UUID, email: str, role: str) -> None:

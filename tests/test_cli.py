@@ -19,12 +19,13 @@ from typer.testing import CliRunner, Result
 
 from app import server
 from app.cli import app
-from app.domain import callfile, calls, seals, statements
+from app.domain import callfile, calls, rootkeys, seals, statements
 from app.infra import database
 from app.infra.files import FileStore
 from app.infra.postgres import Cluster
 from app.infra.signing import Signer
 from app.models import Submission
+from app.settings import Settings
 from tests import make
 from tests.conftest import clone
 
@@ -107,6 +108,7 @@ ELSEWHERE = (
     "call seal",
     "drill",
     "release",
+    "rotate",
     "sandbox",
 )  # run for real in tests of their own
 PREPARED = {  # what the examples of these need first; the call is one of their own, as aigf-eoi has closed here
@@ -396,3 +398,60 @@ def test_what_is_beyond_its_term_is_destroyed_by_two_coordinators_and_by_nobody_
         "drafts: destroyed"
         not in run(*f"retention {code} --destroy --by one@rvo.example --confirm two@rvo.example".split()).output
     )
+
+
+STRICT = {"BASE_URL": "https://eoi.example", "MAIL_URL": "smtp://mail.example:587"}
+FORMER, LATTER = (secrets.token_hex(32) for _ in "ab")
+
+
+def test_another_secret_key_opens_what_the_one_before_did(run: Run, place: tuple[dict[str, str], Path]) -> None:
+    environ, folder = place
+    (folder / "old.key").write_text(f"{FORMER}\n")
+    (folder / "wrong.key").write_text(f"{'wrong' * 10}\n")
+    engine = database.engine(environ["DATABASE_URL"])
+    with database.sessions(engine).begin() as db:
+        key = rootkeys.opened(db, FORMER)
+    rotate = ("rotate", "secret-key", "--before")
+    assert "SECRET_KEY is not set" in ended(run(*rotate, "old.key", **STRICT))[1]
+    assert ended(run(*rotate, "old.key", **STRICT, SECRET_KEY=FORMER)) == (
+        1,
+        "SECRET_KEY is still the one of before: set the new one, then run this again.",
+    )
+    assert ended(run(*rotate, "none.key", **STRICT, SECRET_KEY=LATTER))[0] == 2
+    code, said = ended(run(*rotate, "wrong.key", **STRICT, SECRET_KEY=LATTER))
+    assert (code, said.startswith("Nothing was changed")) == (1, True)
+    assert ended(run(*rotate, "old.key", **STRICT, SECRET_KEY=LATTER)) == (0, "")
+    assert run(*rotate, "old.key", **STRICT, SECRET_KEY=LATTER).exit_code == 1  # it was moved already
+    with database.sessions(engine).begin() as db:
+        assert rootkeys.opened(db, LATTER) == key
+    told = ended(run("serve", **STRICT, SECRET_KEY=FORMER))
+    assert (told[0], told[1].splitlines()[-1].startswith("SECRET_KEY is not the one")) == (1, True)
+    assert run("rotate", "root-key", "--confirm", "yes", **STRICT, SECRET_KEY=FORMER).exit_code == 2
+    done = run("rotate", "root-key", "--confirm", "end all apps", **STRICT, SECRET_KEY=FORMER)
+    assert (done.exit_code, done.stdout.strip()) == (0, "Replaced. 0 apps ended, 0 webhooks wait for a new secret.")
+    with database.sessions(engine).begin() as db:
+        assert rootkeys.opened(db, FORMER) != key
+    engine.dispose()
+
+
+def test_another_signing_key_signs_and_the_one_before_verifies(run: Run, place: tuple[dict[str, str], Path]) -> None:
+    keys = place[1] / "data" / "keys"
+    before = Signer.load_or_create(keys).kid
+    done = run("rotate", "signing-key", **STRICT, SECRET_KEY=FORMER)
+    after = Signer.load_or_create(keys)
+    assert (done.exit_code, after.kid in done.stdout, after.kid != before) == (0, True, True)
+    assert before in {key["kid"] for key in after.jwks()["keys"]}
+    assert run("verify", "receipt.json").exit_code == 0
+
+
+def test_a_demonstration_in_another_folder_makes_a_root_key_of_its_own(place: tuple[dict[str, str], Path]) -> None:
+    urls = server.Urls(place[0]["DATABASE_URL"], place[0]["DATABASE_OWNER_URL"])
+    first, moved = (Settings.from_env({"DATA": f"/{name}"}, demo=True) for name in ("first", "moved"))
+    engine = database.engine(urls.app)
+    found = []
+    for settings in (first, moved):
+        server.open_root_key(settings, urls)
+        with database.sessions(engine).begin() as db:
+            found.append(rootkeys.opened(db, settings.secret_key))
+    engine.dispose()
+    assert found[0] != found[1]

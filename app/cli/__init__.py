@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import calls, people, proof, rehearsing, releasing, retention, serving
+from app.cli import calls, people, proof, rehearsing, releasing, retention, rotating, serving
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command()(serving.serve)
@@ -14,6 +14,7 @@ app.add_typer(calls.app, name="call")
 app.add_typer(people.staff, name="staff")
 app.add_typer(people.persons, name="person")
 app.add_typer(people.machines, name="key")
+app.add_typer(rotating.app, name="rotate")
 app.command()(releasing.release)
 app.command()(proof.export)
 app.command()(proof.verify)

@@ -34,13 +34,18 @@ def read_money(text: str, question: Asks, language: str) -> str:
 
 
 def _decimal(text: str, language: str, places: int) -> Decimal:
-    """A number strictly as people of the language write it: `1.5` is no Dutch number, and never becomes 15."""
+    """A number strictly as people of the language write it: in Dutch `1.500` is 1500, and `1.5` never becomes 15.
+
+    What was pasted from elsewhere is taken where it can be read in one way only: no thousands end in `.5` or `.2194`.
+    """
     bare = text.removeprefix("€").removesuffix("€").removesuffix("%").removesuffix("EUR").strip()
     comma, group = get_decimal_symbol(language), get_group_symbol(language)
     sample = format_decimal(Decimal("1234.5"), locale=language)
     if not NUMBER.fullmatch(bare):
         raise Unreadable(N_("Type a number in digits, such as %(sample)s."), sample=sample)
     squeezed = re.sub(r"(?<=[0-9])[ \u00a0\u202f'’](?=[0-9]{3}(?![0-9]))", group, bare)
+    if re.fullmatch(rf"[-+]?(0{re.escape(group)}[0-9]+|[0-9]+{re.escape(group)}(?![0-9]{{3}}$)[0-9]+)", bare):
+        squeezed = bare.replace(group, comma)
     try:
         number = parse_decimal(squeezed, locale=language, strict=True)
     except (NumberFormatError, InvalidOperation) as failure:

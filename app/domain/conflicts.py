@@ -5,13 +5,14 @@ import uuid
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.domain import access, assignments, audit, memos, references
+from app.domain import access, assignments, audit, calls, memos, ownership, references
 from app.domain.access import Actor
 from app.domain.errors import CallNotClosed, ConflictNotStated, Invalid, NotFound, ReasonMissing
 from app.models import Assignment, Conflict, Person, Submission, Version
 
 LEVELS = ("none", "possible", "conflict")
 REASON_LENGTH = 2000
+Names = tuple[list[str], list[str]]  # of those who take part, and of their owners
 
 
 def load(db: Session, reference: str) -> tuple[Submission, Version]:
@@ -33,6 +34,21 @@ def load(db: Session, reference: str) -> tuple[Submission, Version]:
     if submission.call.sealed_at is None:
         raise CallNotClosed(submission.call.closes_at)
     return submission, version
+
+
+def parties(db: Session, actor: Actor, cases: list[tuple[Submission, Version]]) -> dict[str, Names]:
+    """Who takes part in each case, and their owners, by its reference: those whom one may have an interest in.
+
+    That it was read is on record. Not for those with a conflict.
+    """
+    found = {
+        submission.reference: ownership.names(
+            calls.questions_of(db, version.definition_digest).parts.entities, version.answers
+        )
+        for submission, version in cases
+    }
+    audit.record_each(db, actor, "parties.read", [submission for submission, _ in cases])
+    return found
 
 
 def live(db: Session, actor: Actor, submission: Submission) -> Conflict | None:

@@ -1,4 +1,4 @@
-"""Refusals of disclosure and retention: what must come first, what is over, and what is gone."""
+"""Refusals of disclosure, retention and planned maintenance: what must come first, what is over, and what is gone."""
 
 from app.domain.refused import Refused
 from app.infra.i18n import N_
@@ -56,12 +56,44 @@ class WithheldFound(Refused):
     )
 
 
+class MaintenanceRefused(Refused):
+    status = 422
+    code = "maintenance_refused"
+    msgid = N_(
+        "Maintenance must be announced before it begins and end within seven days. What was announced can only become "
+        "shorter. Nothing was changed."
+    )
+
+
+class MaintenanceTouchesCall(Refused):
+    status = 422
+    code = "maintenance_touches_call"
+    msgid = N_(
+        "Maintenance may not touch the first hour of a call or its last 24. Nothing was announced: choose another time."
+    )
+
+
+class MaintenanceOver(Refused):
+    code = "maintenance_over"
+    msgid = N_(
+        "This maintenance is over, was called off, or is announced already. Nothing was changed: look at the page again."
+    )
+
+
 SQLSTATES: dict[str, type[Refused]] = {
+    "P0C93": MaintenanceRefused,
+    "P0C94": MaintenanceTouchesCall,
+    "P0C95": MaintenanceOver,
     "P0C81": TermRuns,
     "P0C82": HearingOver,
     "P0C83": NotHeard,
     "P0C84": NotDecided,
     "P0C85": ContentDestroyed,
+}
+CONSTRAINTS: dict[str, type[Refused]] = {
+    "maintenance_says_something": MaintenanceRefused,
+    "maintenance_ends_within_a_week": MaintenanceRefused,
+    "maintenance_is_announced_once": MaintenanceOver,
 }
 # Constraints that stand for a refusal of everybody's; errors knows which.
 WITHOUT_REASON = (

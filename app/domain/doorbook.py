@@ -11,6 +11,8 @@ EVENTS = {
     "factor.refused": N_("gave a wrong second factor"),
     "factor.reset": N_("ended all second factors of a person"),
     "factor.reset_agreed": N_("agreed to end all second factors of a person"),
+    "root_key.moved": N_("wrapped the root key under another SECRET_KEY"),
+    "root_key.replaced": N_("replaced the root key"),
     "person.erased": N_("erased a person"),
     "person.exported": N_("exported all data on a person"),
     "organisation.joined": N_("joined an organisation that they represent"),

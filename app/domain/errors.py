@@ -276,6 +276,7 @@ CONSTRAINTS: dict[str, type[Refused]] = {
     "tag_is_a_short_word": Invalid,
     "points_are_in_range": Invalid,
     **objections.CONSTRAINTS,
+    **denials.CONSTRAINTS,
     **reservations.CONSTRAINTS,
     **admissions.CONSTRAINTS,
     **dict.fromkeys((*denials.WITHOUT_REASON, *reservations.WITHOUT_REASON), ReasonMissing),

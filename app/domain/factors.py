@@ -1,6 +1,6 @@
 """Second factors of staff: authenticator apps and recovery codes; each code is taken once, and tries are counted.
 
-The secret of an app is derived from the portal's own, so that the database holds none: a copy of it opens nothing.
+The secret of an app is derived from the root key, so that no row holds one: a copy of the database opens nothing.
 """
 
 import base64
@@ -74,35 +74,35 @@ def begin_app(db: Session, actor: Actor) -> Factor:
     return found
 
 
-def shared_secret(factor: Factor, secret_key: str) -> str:
+def shared_secret(factor: Factor, root_key: bytes) -> str:
     """What the app and the portal share, as an app takes it in."""
-    made = hmac.new(secret_key.encode(), f"factor:{factor.id}".encode(), hashlib.sha256).digest()
+    made = hmac.new(root_key, f"factor:{factor.id}".encode(), hashlib.sha256).digest()
     return base64.b32encode(made[:20]).decode()
 
 
-def address(factor: Factor, email: str, secret_key: str) -> str:
+def address(factor: Factor, email: str, root_key: bytes) -> str:
     """The otpauth: address that an app reads from a picture."""
-    return pyotp.TOTP(shared_secret(factor, secret_key)).provisioning_uri(name=email, issuer_name=ISSUER)
+    return pyotp.TOTP(shared_secret(factor, root_key)).provisioning_uri(name=email, issuer_name=ISSUER)
 
 
-def confirm_app(db: Session, actor: Actor, name: str, code: str, secret_key: str, base_url: str) -> str | None:
+def confirm_app(db: Session, actor: Actor, name: str, code: str, root_key: bytes, base_url: str) -> str | None:
     """Take the app that was begun into use, by a code of it; the session's new secret, or None where the code is wrong."""
     factor = begin_app(db, actor)
     _count(db, factor.person_id)
-    if not _take_step(db, factor, code, secret_key):
+    if not _take_step(db, factor, code, root_key):
         return None
     factor.name, factor.confirmed_at = name[:NAME_LENGTH], func.clock_timestamp()
     added(db, actor, "app", base_url)
     return sign_ins.proven(db, actor)
 
 
-def enter(db: Session, actor: Actor, code: str, secret_key: str, base_url: str) -> str | None:
+def enter(db: Session, actor: Actor, code: str, root_key: bytes, base_url: str) -> str | None:
     """Give a code of an app, or a recovery code: the session's new secret, or None where it is wrong. Throttled."""
     person_id = accounts.require_id(actor)
     _count(db, person_id)
     compact = re.sub(r"[\s-]", "", code).upper()
     if APP_CODE.fullmatch(compact):
-        sort = "app" if any(_take_step(db, f, compact, secret_key) for f in listed(db, person_id)) else None
+        sort = "app" if any(_take_step(db, f, compact, root_key) for f in listed(db, person_id)) else None
     else:
         sort = "recovery" if _take_recovery_code(db, person_id, compact) else None
     if sort is None:
@@ -119,11 +119,11 @@ def _count(db: Session, person_id: uuid.UUID) -> None:
         throttle.hit(db, f"factor:{int(per.total_seconds())}:{person_id}", most, per)
 
 
-def _take_step(db: Session, factor: Factor, code: str, secret_key: str) -> bool:
+def _take_step(db: Session, factor: Factor, code: str, root_key: bytes) -> bool:
     """Whether `code` is of a half minute about now that was not taken before; it is taken now."""
     if factor.sort != "app" or not APP_CODE.fullmatch(code):
         return False
-    app, now = pyotp.TOTP(shared_secret(factor, secret_key)), _step(db)
+    app, now = pyotp.TOTP(shared_secret(factor, root_key)), _step(db)
     step = next((n for n in (now - 1, now, now + 1) if hmac.compare_digest(app.generate_otp(n), code)), None)
     if step is None:
         return False
@@ -210,6 +210,12 @@ def reset(db: Session, first: Actor, second: Actor, person: Person, reason: str,
     _write_to(db, accounts.actor_for(db, person), base_url)
 
 
+def end_apps(db: Session) -> int:
+    """End every app there is; how many. Their owners take a new one into use at their next sign-in."""
+    live = update(Factor).where(Factor.sort == "app", Factor.ended_at.is_(None))
+    return len(db.scalars(live.values(ended_at=func.clock_timestamp()).returning(Factor.id)).all())
+
+
 def issue_app(db: Session, person_id: uuid.UUID, name: str) -> Factor:
     """An app in use from now on, without its owner at hand: for staff of the demonstration."""
     made = Factor(person_id=person_id, sort="app", name=name, confirmed_at=func.clock_timestamp())
@@ -218,11 +224,11 @@ def issue_app(db: Session, person_id: uuid.UUID, name: str) -> Factor:
     return made
 
 
-def shown_code(db: Session, factor: Factor, secret_key: str) -> str | None:
+def shown_code(db: Session, factor: Factor, root_key: bytes) -> str | None:
     """A code that the app of a demonstration would show, which was not taken yet; None until the next half minute.
 
     It is good for half a minute at least: the code before it would end with the step that runs now.
     """
     now = _step(db)
     step = next((n for n in (now, now + 1) if n > (factor.last_step or 0)), None)
-    return None if step is None else pyotp.TOTP(shared_secret(factor, secret_key)).generate_otp(step)
+    return None if step is None else pyotp.TOTP(shared_secret(factor, root_key)).generate_otp(step)

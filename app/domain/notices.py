@@ -49,7 +49,7 @@ class Outcome:
         return self.status is not None and 200 <= self.status < 300
 
 
-def claim(db: Session, secret_key: str, at_most: int, but: Collection[uuid.UUID] = ()) -> list[Letter]:
+def claim(db: Session, root_key: bytes, at_most: int, but: Collection[uuid.UUID] = ()) -> list[Letter]:
     """The oldest due notice of each webhook but those named, taken for a minute: whoever sends it holds no lock meanwhile.
 
     So one slow address holds up neither the others nor the transaction of what is told.
@@ -71,7 +71,7 @@ def claim(db: Session, secret_key: str, at_most: int, but: Collection[uuid.UUID]
     for notice in db.scalars(claimed.with_for_update(skip_locked=True)).all():
         notice.attempts += 1
         notice.next_attempt_at = now + LEASE
-        letters.append(_letter(db, notice, secret_key, now))
+        letters.append(_letter(db, notice, root_key, now))
     db.flush()
     return letters
 
@@ -81,7 +81,7 @@ def _now(db: Session) -> datetime:
     return now
 
 
-def _letter(db: Session, notice: Notice, secret_key: str, now: datetime) -> Letter:
+def _letter(db: Session, notice: Notice, root_key: bytes, now: datetime) -> Letter:
     """The same id at each attempt, signed anew with its time, by each secret that counts. `entry` is where the feed ends now."""
     webhook = notice.webhook
     data = {"call": webhook.call.code, "entry": feed.position(db, webhook.call).number}
@@ -89,7 +89,7 @@ def _letter(db: Session, notice: Notice, secret_key: str, now: datetime) -> Lett
     body = json.dumps(told, separators=(",", ":"))
     at = now.astimezone(UTC).replace(microsecond=0)
     signatures = [
-        Signs(secret).sign(str(notice.id), at, body) for secret in webhooks.secrets_of(webhook, secret_key, now)
+        Signs(secret).sign(str(notice.id), at, body) for secret in webhooks.secrets_of(webhook, root_key, now)
     ]
     headers = {
         "Content-Type": "application/json",

@@ -80,6 +80,18 @@ def in_percent(share: Fraction | None) -> Decimal | None:
     return None if share is None else Decimal(int(share * 10_000)) / 10_000
 
 
+def names(entities: Entities | None, answers: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The organisations that take part and those who own them, as written, each once and nobody twice."""
+    if entities is None:
+        return [], []
+    given = answers.get(entities.list) or []
+    ours = {key(name): str(name) for item in given if (name := item.get(entities.name))}
+    owners = entities.owners
+    owning = [one.get(owners.name) for item in given for one in item.get(owners.list) or []] if owners else []
+    theirs = {key(name): str(name) for name in owning if name and key(name) not in ours}
+    return list(ours.values()), list(theirs.values())
+
+
 def of(entities: Entities | None, answers: dict[str, Any]) -> list[Ownership]:
     """The ownership of each organisation that gives owners, the lead's first."""
     if entities is None or entities.owners is None:

@@ -105,16 +105,20 @@ def write_letters(db: Session, base_url: str) -> int:
 
 
 def _released(db: Session, call: Call, after: str) -> list[tuple[Submission, Version]]:
-    """What the database gave to EuroHPC as it sealed, where the call says that it does; also what was taken back since."""
+    """What the database gave to EuroHPC as it sealed, where the call says that it does, and is still there.
+
+    Whoever takes one back waits for its letter, or takes it back first: then the only letter is the one that tells so.
+    """
     rows = db.execute(
         select(Submission, Version)
         .join(Release, Release.submission_id == Submission.id)
         .join(Version, Version.id == Release.version_id)
         .join(Seal, Seal.call_id == Submission.call_id)
         .where(Submission.call_id == call.id, Release.released_by.is_(None), Release.released_at <= Seal.created_at)
-        .where(Submission.reference > after)
+        .where(Submission.reference > after, Release.taken_back_at.is_(None))
         .order_by(Submission.reference)
         .limit(SOME)
+        .with_for_update(read=True, of=Release)
     )
     return [(submission, version) for submission, version in rows]
 

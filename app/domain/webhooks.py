@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from app.domain import audit
@@ -104,26 +104,32 @@ def resume(db: Session, actor: Actor, webhook_id: uuid.UUID) -> None:
     audit.record_call(db, actor, "webhook.resumed", webhook.call_id, **_told(webhook))
 
 
-def new_secret(db: Session, actor: Actor, webhook_id: uuid.UUID, secret_key: str) -> str:
+def new_secret(db: Session, actor: Actor, webhook_id: uuid.UUID, root_key: bytes) -> str:
     """A fresh secret, shown this once, to an administrator. The one before goes on signing beside it for a week."""
     webhook = _live(db, actor, "admin", webhook_id)
     webhook.generation += 1
     _settle(db, webhook)
     audit.record_call(db, actor, "webhook.secret_shown", webhook.call_id, **_told(webhook))
-    return _secret(webhook.id, webhook.generation, secret_key)
+    return _secret(webhook.id, webhook.generation, root_key)
 
 
-def secrets_of(webhook: Webhook, secret_key: str, now: datetime) -> list[str]:
+def take_secrets(db: Session) -> int:
+    """Let no webhook sign any more until its new secret is shown, as the owner of the database; how many that were."""
+    had = update(Webhook).where(Webhook.generation > 0, Webhook.ended_at.is_(None))
+    return len(db.scalars(had.values(generation=0, rotated_at=None).returning(Webhook.id)).all())
+
+
+def secrets_of(webhook: Webhook, root_key: bytes, now: datetime) -> list[str]:
     """The secrets that sign at this instant, the newest first: for a week after a rotation the one before does too."""
     numbers = [webhook.generation]
     if webhook.generation > 1 and webhook.rotated_at is not None and now - webhook.rotated_at < OVERLAP:
         numbers.append(webhook.generation - 1)
-    return [_secret(webhook.id, number, secret_key) for number in numbers]
+    return [_secret(webhook.id, number, root_key) for number in numbers]
 
 
-def _secret(webhook_id: uuid.UUID, generation: int, secret_key: str) -> str:
-    """Derived from the portal's own secret, so that the database holds none: a copy of it signs nothing."""
-    made = hmac.new(secret_key.encode(), f"webhook:{webhook_id}:{generation}".encode(), hashlib.sha256).digest()
+def _secret(webhook_id: uuid.UUID, generation: int, root_key: bytes) -> str:
+    """Derived from the root key, so that no row holds it: a copy of the database signs nothing."""
+    made = hmac.new(root_key, f"webhook:{webhook_id}:{generation}".encode(), hashlib.sha256).digest()
     return "whsec_" + base64.b64encode(made).decode()
 
 

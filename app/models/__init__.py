@@ -15,7 +15,7 @@ from app.models.accounts import (
 from app.models.base import Base
 from app.models.calls import Call, Definition
 from app.models.clarifications import Answer, Clarification, Extension
-from app.models.credentials import AccessToken, ApiKey, Assertion, KeyUse, Notice, Webhook
+from app.models.credentials import AccessToken, ApiKey, Assertion, KeyUse, Notice, RootKey, Webhook
 from app.models.desk import (
     Assignment,
     HandIn,
@@ -47,6 +47,7 @@ from app.models.proof import (
     Exemption,
     Head,
     Leaf,
+    Maintenance,
     Readiness,
     Refusal,
     Seal,
@@ -108,6 +109,7 @@ __all__ = [
     "LetterVersion",
     "Listing",
     "Lookup",
+    "Maintenance",
     "Mandate",
     "Membership",
     "Mention",
@@ -127,6 +129,7 @@ __all__ = [
     "Refusal",
     "Release",
     "Reminder",
+    "RootKey",
     "Score",
     "Seal",
     "SignIn",

@@ -4,7 +4,7 @@ import uuid
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -102,6 +102,18 @@ class Assertion(Base):
     api_key_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("api_key.id"), primary_key=True)
     jti_hash: Mapped[str] = mapped_column(primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class RootKey(Base):
+    """What secrets of apps and webhooks are derived from: one row, wrapped under SECRET_KEY; see `rootkeys`."""
+
+    __tablename__ = "root_key"
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, server_default="1")
+    wrapped: Mapped[bytes]
+    wrapped_at: Mapped[CreatedAt]
+
+    __table_args__ = (CheckConstraint("id = 1", name="root_key_is_one"),)
 
 
 class Webhook(Base):

@@ -173,6 +173,42 @@ class Readiness(Base):
     noted_at: Mapped[CreatedAt]
 
 
+class Maintenance(Base):
+    """A window of planned maintenance, announced before it began. It may become shorter or be called off, no more.
+
+    The database stamps `announced_at` and `called_off_at`. What it was before stands in the audit trail.
+    """
+
+    __tablename__ = "maintenance"
+
+    id: Mapped[Id]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(index=True)
+    words: Mapped[dict[str, Any]]
+    announced_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    announced_at: Mapped[CreatedAt]
+    called_off_by: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    called_off_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint(
+            "words ?& array['nl', 'en'] and length(trim(words ->> 'nl')) between 1 and 500 "
+            "and length(trim(words ->> 'en')) between 1 and 500",
+            name="maintenance_says_something",
+        ),
+        CheckConstraint(
+            "ends_at > starts_at and ends_at <= starts_at + interval '7 days'", name="maintenance_ends_within_a_week"
+        ),
+        Index(
+            "maintenance_is_announced_once",
+            "starts_at",
+            "ends_at",
+            unique=True,
+            postgresql_where=text("called_off_at is null"),
+        ),
+    )
+
+
 class Head(Base):
     """The signed head of the audit trail's chain at an instant: with its count, it shows a cut tail."""
 

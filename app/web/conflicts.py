@@ -23,12 +23,15 @@ def index(request: Request, actor: Reviewer, db: Db) -> Response:
 def gate(request: Request, ref: str, actor: Reviewer, db: Db, next: str = "") -> Response:
     """Who takes part, enough to know whether one has an interest, and the question; after a conflict not even that."""
     submission, version = conflicts.load(db, ref)
+    stated = conflicts.history(db, actor, submission)
+    is_hidden = bool(stated) and stated[0].level == "conflict"
     return pages.render(
         request,
         "review/conflict.html",
         submission=submission,
         version=version,
-        stated=conflicts.history(db, actor, submission),
+        stated=stated,
+        parties={} if is_hidden else conflicts.parties(db, actor, [(submission, version)]),
         next=pages.own_path(next),
     )
 

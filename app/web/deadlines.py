@@ -1,8 +1,6 @@
 """/manage/calls/{code}: the deadline of a call and, once it is sealed, the exemptions: two coordinators for each step."""
 
-import re
 import uuid
-from datetime import date, datetime, time
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,24 +8,19 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
-from app.domain import calls, deadlines, exemptions, mails, oversight
+from app.domain import calls, deadlines, exemptions, mails, maintenance, oversight
 from app.domain.errors import DeadlineRefused, NotFound
-from app.infra import times
 from app.infra.i18n import N_, Message
 from app.models import Call
-from app.web import pages
+from app.web import instants, pages
 from app.web.guards import Coordinator, CoordinatorAnew
+from app.web.instants import Problems
 
 router = APIRouter(prefix="/manage/calls/{code}")
 
-TIME = re.compile(r"([01]?\d|2[0-3])[:.]([0-5]\d)", re.ASCII)
-NO_INSTANT = N_("Give day, month and year in numbers, and the time as 17:00.")
 NO_REASON = N_("Give the reason in both languages. Everybody may read it.")
 NO_EXEMPTION_REASON = N_("Give the reason. It is kept with the exemption; staff read it.")
 NO_REFERENCE = N_("No submission in this call has this reference.")
-PARTS = ("day", "month", "year", "time")
-
-Problems = dict[str, Message]
 
 
 @router.get("")
@@ -41,6 +34,8 @@ def _page(
 ) -> Response:
     language = pages.language_of(request)
     history = deadlines.history(db, call)
+    pending = deadlines.pending(db, call)
+    closes_at = pending.closes_to if pending else call.closes_at
     return pages.render(
         request,
         "manage/call.html",
@@ -48,7 +43,8 @@ def _page(
         call=call,
         questions=calls.questions(call),
         state=calls.state(call, calls.clock(db)),
-        pending=deadlines.pending(db, call),
+        pending=pending,
+        in_the_way=[] if call.sealed_at else maintenance.before_closing(db, closes_at),
         history=history,
         deliveries=oversight.deliveries(db, history),
         concerned=len(mails.audience(db, call)),
@@ -62,7 +58,7 @@ def _page(
 def propose(request: Request, code: str, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Propose another deadline, typed as Brussels time."""
     call = calls.by_code(db, code)
-    closes_to, problems = _instant(form, "closes")
+    closes_to, problems = instants.read(form, "closes")
     reason = {language: pages.field(form, f"reason_{language}", deadlines.REASON_LENGTH) for language in ("en", "nl")}
     problems |= {f"reason_{language}": Message(NO_REASON) for language, words in reason.items() if not words}
     if closes_to is not None and not problems:
@@ -71,20 +67,6 @@ def propose(request: Request, code: str, form: pages.Form, actor: CoordinatorAne
         except DeadlineRefused as refusal:
             problems["closes-day"] = refusal.message
     return _page(request, db, call, problems, _typed(form)) if problems else pages.redirect(f"/manage/calls/{code}")
-
-
-def _instant(form: FormData, name: str) -> tuple[datetime | None, Problems]:
-    """The instant that four fields name on the clocks of Brussels, or what is wrong with them."""
-    day, month, year, at = (pages.field(form, f"{name}-{part}", 10) for part in PARTS)
-    here, hours = f"{name}-day", TIME.fullmatch(at)
-    if hours is None or not all(part.isascii() and part.isdigit() for part in (day, month, year)):
-        return None, {here: Message(NO_INSTANT)}
-    try:
-        return times.from_brussels(date(int(year), int(month), int(day)), time(int(hours[1]), int(hours[2]))), {}
-    except times.NotOneInstant as failure:
-        return None, {here: failure.message}
-    except (ValueError, OverflowError):
-        return None, {here: Message(NO_INSTANT)}
 
 
 def _typed(form: FormData) -> dict[str, Any]:
@@ -111,7 +93,7 @@ def drop(code: str, change_id: uuid.UUID, form: pages.Form, actor: Coordinator, 
 def propose_exemption(request: Request, code: str, form: pages.Form, actor: CoordinatorAnew, db: Db) -> Response:
     """Propose to let one submitter in after the seal, until an instant typed as Brussels time."""
     call = calls.by_code(db, code)
-    until, problems = _instant(form, "until")
+    until, problems = instants.read(form, "until")
     reason = pages.field(form, "reason", exemptions.REASON_LENGTH)
     if not reason:
         problems["reason"] = Message(NO_EXEMPTION_REASON)

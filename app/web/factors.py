@@ -37,7 +37,7 @@ def _ask(
 ) -> Response:
     mine = factors.listed(db, accounts.require_id(actor))
     apps = [factor for factor in mine if factor.sort == "app"]
-    key = portal.settings.secret_key
+    key = portal.root_key
     return pages.render(
         request,
         "account/factor_ask.html",
@@ -54,7 +54,7 @@ def _ask(
 def give(request: Request, form: pages.Form, actor: Halfway, db: Db, portal: PortalDep) -> Response:
     """Give a code of the app, or a recovery code."""
     settings, asked_for = portal.settings, pages.field(form, "next", 2000)
-    secret = factors.enter(db, actor, pages.field(form, "code", 60), settings.secret_key, settings.base_url)
+    secret = factors.enter(db, actor, pages.field(form, "code", 60), portal.root_key, settings.base_url)
     if secret is None:
         return _ask(request, actor, db, portal, asked_for, WRONG_CODE, 422)
     return sessions.open_to(pages.own_path(asked_for), portal, secret)
@@ -86,7 +86,7 @@ def describe(request: Request, actor: Halfway, db: Db, portal: PortalDep, next: 
 def _new(
     request: Request, actor: Halfway, db: Db, portal: Portal, asked_for: str, status: int = 200, **errors: str
 ) -> Response:
-    factor, key, language = factors.begin_app(db, actor), portal.settings.secret_key, pages.language_of(request)
+    factor, key, language = factors.begin_app(db, actor), portal.root_key, pages.language_of(request)
     picture = segno.make(factors.address(factor, actor.email, key), micro=False)
     values: dict[str, Any] = {
         "picture": Markup(picture.svg_inline(scale=5, border=4, dark="#000", light="#fff")),  # noqa: S704  (our own)
@@ -110,7 +110,7 @@ def add_app(request: Request, form: pages.Form, actor: Halfway, db: Db, portal: 
     """Take the app into use, by a code that it shows."""
     name, code, asked_for = (pages.field(form, n, size) for n, size in (("name", 60), ("code", 60), ("next", 2000)))
     settings = portal.settings
-    secret = factors.confirm_app(db, actor, name, code.replace(" ", ""), settings.secret_key, settings.base_url)
+    secret = factors.confirm_app(db, actor, name, code.replace(" ", ""), portal.root_key, settings.base_url)
     if secret is None:
         return _new(request, actor, db, portal, asked_for, 422, code=WRONG_CODE)
     return _added(request, actor, db, portal, asked_for, secret)

@@ -1,6 +1,7 @@
 """/help, /glossary and /status: whom to ask, what the words mean, and whether the portal works."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from zoneinfo import ZoneInfo
 
@@ -8,17 +9,27 @@ from fastapi import APIRouter, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from app.deps import Db, Portal, PortalDep
-from app.domain import availability, calls, drafts, terms
+from app.deps import Db, PortalDep
+from app.domain import availability, calls, drafts, maintenance, terms
 from app.domain.availability import Day, Outage
+from app.domain.maintenance import Window
 from app.web import pages
 from app.web.guards import Public
 
 router = APIRouter()
 
-SHOWN = timedelta(days=30)
 ZONE = ZoneInfo("Europe/Brussels")
 PACKAGE = "eoi-portal"
+
+
+@dataclass(frozen=True)
+class History:
+    """What the status page tells of the last 30 days and of the days to come, as read in a minute."""
+
+    minute: datetime
+    outages: list[tuple[Outage, int]]
+    days: list[Day]
+    announced: list[Window]
 
 
 @router.get("/help")
@@ -40,30 +51,31 @@ def glossary(request: Request, actor: Public) -> Response:
 def status(request: Request, actor: Public, db: Db, portal: PortalDep) -> Response:
     """Whether a submit would work now, when it would not have, what closes next. What failed inside stays inside."""
     now = calls.clock(db)
-    outages, days = _history(request, db, portal, now)
+    history = _history(request, db, now)
     checks = portal.checks()
     next_up = sorted((c for c in calls.all_calls(db) if c.closes_at > now), key=lambda call: call.closes_at)
     return pages.render(
         request,
         "help/status.html",
         is_ready=all(checks.values()),
-        outages=outages,
-        days=days,
+        history=history,
         next_up=[(call, calls.questions(call), calls.state(call, now)) for call in next_up],
         version=_version(),
         rules=drafts.CODE[:12],
     )
 
 
-def _history(request: Request, db: Session, portal: Portal, now: datetime) -> tuple[list[Outage], list[Day]]:
-    """Outages and days, read once a minute: the page is public, and minutes do not change."""
+def _history(request: Request, db: Session, now: datetime) -> History:
+    """Outages with the minutes of them that were announced, read once a minute: the page is public, and minutes do not change."""
     minute = now.replace(second=0, microsecond=0)
-    kept: tuple[datetime, list[Outage], list[Day]] | None = getattr(request.app.state, "history", None)
-    if kept is None or kept[0] != minute:
-        found = availability.outages(db, now - SHOWN)
-        kept = (minute, found, availability.days(db, now - SHOWN, found, ZONE))
+    kept: History | None = getattr(request.app.state, "history", None)
+    if kept is None or kept.minute != minute:
+        since = now - maintenance.SHOWN
+        found, announced = availability.outages(db, since), maintenance.windows(db, since)
+        outages = [(outage, maintenance.minutes_announced(outage, announced)) for outage in found]
+        kept = History(minute, outages, availability.days(db, since, found, ZONE), announced)
         request.app.state.history = kept
-    return kept[1], kept[2]
+    return kept
 
 
 def _version() -> str:

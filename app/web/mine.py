@@ -39,7 +39,8 @@ def several(request: Request, actor: Reviewer, db: Db) -> Response:
     chosen = request.query_params.getlist("reference")
     found = conflicts.unstated(db, actor)
     picked = [case for case in found if case[0].reference in chosen]
-    return pages.render(request, "review/several.html", found=found, picked=picked)
+    parties = conflicts.parties(db, actor, picked or found)
+    return pages.render(request, "review/several.html", found=found, picked=picked, parties=parties)
 
 
 @router.post("/conflicts/none")

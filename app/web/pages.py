@@ -119,7 +119,7 @@ def language_of(request: Request) -> str:
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page in the reader's language. Layout finds `actor`, `now`, `demo`, `csrf_token`, `path` beside `context`.
+    """A page in the reader's language. Layout finds `actor`, `now`, `announced` and more beside `context`.
 
     Where a page is about a case, the questionnaire of its call is there too, whose notice stands on every such page.
     """
@@ -134,7 +134,8 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
         .render(
             request=request,
             actor=actor,
-            now=portal.now(),
+            now=(now := portal.now()),
+            announced=[one for one in portal.announced if one.is_told(now)],
             demo=portal.settings.demo,
             csrf_token=actor.csrf_token,
             path=request.url.path,

@@ -86,7 +86,7 @@ def new_secret(
     request: Request, webhook_id: uuid.UUID, form: pages.Form, actor: AdminAnew, db: Db, portal: PortalDep
 ) -> Response:
     """Show a fresh secret; the one before goes on signing beside it for a week."""
-    secret = webhooks.new_secret(db, actor, webhook_id, portal.settings.secret_key)
+    secret = webhooks.new_secret(db, actor, webhook_id, portal.root_key)
     return _page(request, db, secret=secret)
 
 

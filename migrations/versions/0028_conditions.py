@@ -8,7 +8,7 @@ nothing, nothing more is done.
 from alembic import op
 
 revision = "0028"
-down_revision = "0024"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 

@@ -17,7 +17,7 @@ from app.domain.errors import Forbidden, NeedsSecondPerson, ReasonMissing, Throt
 from app.models import Event, Factor, OutboxMessage, Person, RecoveryCode
 from tests import make
 
-BASE, KEY = "https://eoi.example", "k" * 40
+BASE, KEY = "https://eoi.example", b"k" * 40
 EMAIL = "jo@rvo.example"
 
 
@@ -131,8 +131,8 @@ def test_a_copy_of_the_database_holds_no_secret_of_an_app(db: Session) -> None:
     actor, _, app = with_app(db)
     row = str(db.execute(text("select row_to_json(f) from factor f")).scalar_one())
     assert factors.shared_secret(app, KEY) not in row
-    assert factors.shared_secret(app, KEY) != factors.shared_secret(app, "other" * 10)
-    assert factors.enter(db, actor, pyotp.TOTP(factors.shared_secret(app, "other" * 10)).now(), KEY, BASE) is None
+    assert factors.shared_secret(app, KEY) != factors.shared_secret(app, b"other" * 10)
+    assert factors.enter(db, actor, pyotp.TOTP(factors.shared_secret(app, b"other" * 10)).now(), KEY, BASE) is None
 
 
 def test_whoever_has_a_factor_adds_or_ends_one_only_after_giving_it(db: Session) -> None:

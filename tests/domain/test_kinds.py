@@ -43,12 +43,15 @@ GOOD: dict[str, list[tuple[str, str, Any]]] = {
     "decimal": [
         ("1.234,5", "nl", "1234.5"), ("1,234.5", "en", "1234.5"), ("1,50", "nl", "1.5"), ("0,00", "nl", "0"),
         ("-0", "en", "0"), ("12", "nl", "12"), ("1.000", "nl", "1000"),
+        # pasted from elsewhere, and to be read in one way only
+        ("1.5", "nl", "1.5"), ("1,5", "en", "1.5"), ("12.34", "nl", "12.34"), ("-53.2", "nl", "-53.2"),
+        ("0.50", "nl", "0.5"), ("1500.25", "nl", "1500.25"),
     ],
     "percent": [("35", "nl", "35"), ("12,5 %", "nl", "12.5"), ("12.5%", "en", "12.5")],
     "money": [
         ("1.234,50", "nl", "1234.50"), ("1,234.50", "en", "1234.50"), ("€ 3.000.000.000", "nl", "3000000000.00"),
         ("3 000 000 000", "nl", "3000000000.00"), ("3’000,5", "nl", "3000.50"), ("1234,5 EUR", "nl", "1234.50"),
-        ("0,01", "nl", "0.01"),
+        ("0,01", "nl", "0.01"), ("4000000000.00", "nl", "4000000000.00"), ("€ 1,5", "en", "1.50"),
     ],
     "time": [("14:20", "en", "14:20"), ("9.05", "nl", "09:05")],
     "date": [("2028-02-29", "en", "2028-02-29"), ("2028-1-2", "en", "2028-01-02")],
@@ -93,17 +96,17 @@ BAD: dict[str, list[tuple[str, str, str]]] = {
     "choices": [("a", "en", "Choose one of the options.")],
     "yes_no": [("ja", "nl", "Choose yes or no."), ("true", "en", "Choose yes or no.")],
     "integer": [
-        ("1.5", "en", PLACES), ("1.5", "nl", TWO_WAYS), ("1,5", "nl", PLACES), ("ten", "en", NUMBER),
+        ("1.5", "en", PLACES), ("1.5", "nl", PLACES), ("1,5", "nl", PLACES), ("ten", "en", NUMBER),
         ("9007199254740993", "en", TOO_LONG), ("1e5", "en", NUMBER), ("١٢", "en", NUMBER),
     ],
     "decimal": [
-        ("1.5", "nl", TWO_WAYS), ("1,5", "en", TWO_WAYS), ("1.234.5", "nl", TWO_WAYS), ("12.34", "nl", TWO_WAYS),
-        ("1,234,5", "en", TWO_WAYS), ("1.234", "en", PLACES), ("NaN", "en", NUMBER), ("-", "en", NUMBER),
+        ("1.234.5", "nl", TWO_WAYS), ("1234.500", "nl", TWO_WAYS), ("1.234.50", "nl", TWO_WAYS), ("1,234.5", "nl", TWO_WAYS),
+        ("1,234,5", "en", TWO_WAYS), ("1.2345", "nl", PLACES), ("1234,500", "en", TWO_WAYS), ("1.234", "en", PLACES), ("NaN", "en", NUMBER), ("-", "en", NUMBER),
         ("9" * 19, "en", TOO_LONG), ("1 23", "nl", TWO_WAYS),
     ],
     "percent": [("a%", "en", NUMBER), ("12,345", "nl", PLACES)],
     "money": [
-        ("1.5", "nl", TWO_WAYS), ("1,234", "nl", PLACES), ("0.001", "en", PLACES), ("3 mln", "nl", NUMBER),
+        ("0.125", "nl", PLACES), ("1,234", "nl", PLACES), ("0.001", "en", PLACES), ("3 mln", "nl", NUMBER),
         ("$5", "en", NUMBER), ("Infinity", "en", NUMBER), ("9" * 400, "en", TOO_LONG),
     ],
     "time": [(text, "en", TIME) for text in ("24:00", "12:60", "noon", "1:2", "٠٩:٠٠")],
@@ -174,7 +177,7 @@ def test_what_does_not_fit_is_refused_with_what_would(kind: str, text: str, lang
 
 def test_the_hint_at_a_number_shows_one_as_the_language_writes_it() -> None:
     with pytest.raises(Unreadable) as dutch:
-        read("money", "1.5", "nl")
+        read("money", "1,234.5", "nl")
     assert dutch.value.message.params == {"comma": ",", "group": ".", "sample": "1.234,5"}
 
 

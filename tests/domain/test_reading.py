@@ -45,12 +45,12 @@ def test_items_keep_their_order_and_close_up_over_gaps() -> None:
 
 
 def test_what_cannot_be_read_stays_with_its_item_when_items_close_up() -> None:
-    form = {"members-4-lei": "98", "members-4-owners-3-share": "1.5", "members-1-legal_name": "First"}
+    form = {"members-4-lei": "98", "members-4-owners-3-share": "1,234.5", "members-1-legal_name": "First"}
     found = read("members", form)
     assert found.answers["members"] == [{"legal_name": "First", "owners": []}, {"owners": [{}]}]
     assert {path: entry["text"] for path, entry in found.unread.items()} == {
         "members-1-lei": "98",
-        "members-1-owners-0-share": "1.5",
+        "members-1-owners-0-share": "1,234.5",
     }
 
 
@@ -67,17 +67,17 @@ def test_no_more_items_than_the_call_allows_and_no_numbers_beyond_reason() -> No
 
 
 def test_a_number_in_the_other_languages_writing_is_kept_as_typed_with_its_problem() -> None:
-    found = read("finance", {"capex_total": "1.5", "public_money": "1.234,50"})
+    found = read("finance", {"capex_total": "1,234.5", "public_money": "1.234,50"})
     assert found.answers == {"public_money": "1234.50"}
     assert found.unread == {
         "capex_total": {
-            "text": "1.5",
+            "text": "1,234.5",
             "language": "nl",
             "problem": "This could be read in two ways. Use “%(comma)s” before decimals and “%(group)s” between thousands: %(sample)s.",
             "params": {"comma": ",", "group": ".", "sample": "1.234,5"},
         }
     }
-    assert read("finance", {"capex_total": "1.5"}, language="en").answers == {"capex_total": "1.50"}
+    assert read("finance", {"capex_total": "1,234.5"}, language="en").answers == {"capex_total": "1234.50"}
 
 
 def test_a_date_comes_in_three_parts_and_stays_so_where_it_does_not_exist() -> None:

@@ -195,9 +195,12 @@ def test_a_call_that_releases_at_the_seal_tells_respondents_and_can_take_back(
 ) -> None:
     call = make.call(db)
     case, shut = sent(db, call, signer, "one"), sent(db, call, signer, "shut", consent_eurohpc=False)
+    back = sent(db, call, signer, "back")
     make.move_deadline(db, call, 0)
     make.seal(db, call, signer)
     assert told(db, "release") == []
+    releases.take_back(db, coordinator, [back.reference], "A mistake.", make.ISSUER)
+    assert told(db, "release_ended") == ["back@firm.example"]  # who is told this is not told afterwards that it went
     while seals.write_letters(db, make.ISSUER):
         pass
     assert told(db, "release") == ["one@firm.example"]

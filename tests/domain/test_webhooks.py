@@ -50,7 +50,7 @@ def courier(portal: Portal) -> Courier:
 
 
 def hooked(db: Session, portal: Portal, call: Call, url: str, *events: str) -> tuple[Webhook, str]:
-    return make.webhook(db, call, url, *events, secret_key=portal.settings.secret_key)
+    return make.webhook(db, call, url, *events, root_key=portal.root_key)
 
 
 def sealed(db: Session, call: Call, signer: Signer, submissions: int = 1) -> None:
@@ -91,13 +91,13 @@ def test_a_webhook_takes_two_people(db: Session, call: Call, admin: Actor, coord
     with pytest.raises(NeedsSecondPerson):
         webhooks.approve(db, admin, made.id)
     with pytest.raises(NeedsSecondPerson):
-        webhooks.new_secret(db, admin, made.id, "x")
+        webhooks.new_secret(db, admin, made.id, b"x")
     webhooks.approve(db, coordinator, made.id)
     with pytest.raises(Immutable):
         webhooks.drop(db, coordinator, made.id)
     with pytest.raises(Forbidden):
-        webhooks.new_secret(db, coordinator, made.id, "x")
-    assert webhooks.new_secret(db, admin, made.id, "x").startswith("whsec_")
+        webhooks.new_secret(db, coordinator, made.id, b"x")
+    assert webhooks.new_secret(db, admin, made.id, b"x").startswith("whsec_")
     names = db.scalars(select(Event.name).where(Event.name.like("webhook.%")).order_by(Event.id)).all()
     assert names == ["webhook.proposed", "webhook.approved", "webhook.secret_shown"]
 
@@ -182,7 +182,7 @@ def test_for_a_week_both_secrets_sign(
 ) -> None:
     with receiving() as receiver:
         made, old = hooked(db, portal, call, receiver.url, "call.sealed")
-        new = webhooks.new_secret(db, admin, made.id, portal.settings.secret_key)
+        new = webhooks.new_secret(db, admin, made.id, portal.root_key)
         sealed(db, call, signer)
         round_of(courier)
         notices.send_again(db, admin, db.scalars(select(Notice.id)).one())
@@ -296,7 +296,7 @@ def test_before_its_secret_is_known_to_the_other_side_nothing_is_sent(
     webhooks.approve(db, coordinator, made.id)
     sealed(db, call, signer)
     assert courier.claim() == []
-    webhooks.new_secret(db, admin, made.id, portal.settings.secret_key)
+    webhooks.new_secret(db, admin, made.id, portal.root_key)
     assert len(courier.claim()) == 1
 
 
@@ -308,7 +308,7 @@ def test_an_ended_webhook_is_told_nothing(
     sealed(db, call, signer)
     assert db.scalars(select(Notice)).all() == []
     with pytest.raises(Immutable):
-        webhooks.new_secret(db, admin, made.id, "x")
+        webhooks.new_secret(db, admin, made.id, b"x")
     with pytest.raises(Immutable):
         webhooks.resume(db, admin, made.id)
 

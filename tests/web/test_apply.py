@@ -88,12 +88,12 @@ def test_what_cannot_be_read_is_kept_as_typed(
     client.post("/language", data={"csrf_token": token, "language": "nl", "next": "/apply"})
     here = f"/apply/{case[0].reference}/finance"
     answer = client.post(
-        here, data={"csrf_token": token, "revision": "1", "capex_total": "1.5", "public_money": "1.400.000,00"}
+        here, data={"csrf_token": token, "revision": "1", "capex_total": "1,234.5", "public_money": "1.400.000,00"}
     )
     assert answer.status_code == 422
-    assert 'value="1.5"' in answer.text
+    assert 'value="1,234.5"' in answer.text
     again = client.get(here)
-    assert 'value="1.5"' in again.text
+    assert 'value="1,234.5"' in again.text
     assert 'value="1.400.000,00"' in again.text
     assert "capex_total" in client.get(f"/apply/{case[0].reference}/check").text
 

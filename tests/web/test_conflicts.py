@@ -9,10 +9,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.domain import conflicts
+from app.domain import assignments, conflicts
 from app.domain.errors import CallNotClosed
 from app.infra.signing import Signer
-from app.models import Conflict, Event, Submission
+from app.models import Conflict, Event, Person, Submission
 from tests import make
 
 SignIn = Callable[..., str]
@@ -49,6 +49,33 @@ def test_a_dossier_opens_only_after_a_statement(
     assert ("Delta compute" in gate.text, "Compute by the sea" in gate.text) == (True, False)
     assert say(client, closed, token, level="none", next=f"{here}?version=1") == 303
     assert "Compute by the sea" in client.get(here).text
+
+
+def test_the_gate_names_who_takes_part_with_their_owners_but_not_after_a_conflict(
+    client: TestClient, db: Session, signer: Signer, token: str
+) -> None:
+    """Whoever is asked for an interest in those who take part reads who they are, before the dossier opens."""
+    owners = [{"name": "Jansen Holding", "share": "60"}, {"name": "Alpha BV", "share": "1"}]
+    members = [
+        {"legal_name": "Alpha BV", "country": "NL", "owners": owners},
+        {"legal_name": "Beta NV", "country": "BE", "owners": owners[:1]},
+    ]
+    case, _ = make.submission(db, sent=True, signer=signer, members=members)
+    make.close(db, case.call)
+    coordinator = make.person(db, "co@rvo.example", staff="coordinator")
+    jo = db.scalars(select(Person.id).where(Person.email == "jo@rvo.example")).one()
+    assignments.assign(db, coordinator, case, "first", jo, None, "", make.ISSUER)
+    names = ("Alpha BV", "Beta NV", "Jansen Holding")
+    picked = f"/review/conflicts/none?reference={case.reference}"
+    for path in (f"/review/{case.reference}/conflict", picked, picked.partition("?")[0]):
+        page = client.get(path).text
+        assert {name: page.count(name) for name in names} == dict.fromkeys(names, 1), path
+    read = db.scalars(select(Event.submission_id).where(Event.name == "parties.read")).all()
+    assert read == [case.id] * 3
+    assert say(client, case, token, level="conflict", reason="My sister works there.") == 303
+    gone = [client.get(path).text for path in (f"/review/{case.reference}/conflict", picked)]
+    assert [name for page in gone for name in names if name in page] == []
+    assert len(db.scalars(select(Event.id).where(Event.name == "parties.read")).all()) == 3
 
 
 def test_a_conflict_hides_the_dossier_everywhere(

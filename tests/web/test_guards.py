@@ -34,6 +34,7 @@ WORDS = {
     "{name}": "none",
     "{appointment_id}": "0" * 32,
     "{interest_id}": "0" * 32,
+    "{maintenance_id}": "0" * 32,
     "{participation_id}": "0" * 32,
     "{upload}": "0" * 32,
     "{view_id}": "0" * 32,
