@@ -4,8 +4,9 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
+HERE = ("localhost", "127.0.0.1", "::1")
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -80,3 +81,13 @@ def networks(env: Mapping[str, str], name: str, default: str) -> tuple[str, ...]
         except ValueError:
             raise SettingsRefused(f"{name} has '{value}': write addresses or networks, as 10.0.0.0/8.") from None
     return found
+
+
+def travels_in_clear(address: str) -> bool:
+    """Whether a database is elsewhere, on one host at least, and its address asks for less than verified TLS."""
+    parts = urlsplit(address)
+    query = parse_qs(parts.query)
+    hosts = [urlsplit(f"//{one}").hostname or "" for one in parts.netloc.rpartition("@")[2].split(",")]
+    hosts += [one for name in ("host", "hostaddr") for some in query.get(name, []) for one in some.split(",")]
+    is_elsewhere = any(host and not host.startswith("/") and host not in HERE for host in hosts)
+    return is_elsewhere and query.get("sslmode") != ["verify-full"]

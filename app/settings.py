@@ -51,6 +51,9 @@ class Settings:
     database_owner_url: str | None = knob(
         "DATABASE_OWNER_URL", "none", "The same database as eoi_owner; only `migrate`, `call` and `key issue` use it."
     )
+    trusts_database_line: bool = knob(
+        "DATABASE_LINE_TRUSTED", "off", "The way to a database elsewhere is safe without `sslmode=verify-full`."
+    )
     data: Path = knob("DATA", "./data", "Folder of keys, files and the embedded database; on a disk that is backed up.")
     files_url: str = knob(
         "FILES_URL", "DATA/files", "Attachments: a folder all replicas share (path, file://), or s3://bucket/prefix."
@@ -114,6 +117,7 @@ class Settings:
             eurohpc_contact=knobs.address(env, "EUROHPC_CONTACT", "") if env.get("EUROHPC_CONTACT") else None,
             database_url=database_url,
             database_owner_url=owner_url,
+            trusts_database_line=knobs.switch(env, "DATABASE_LINE_TRUSTED"),
             data=data,
             files_url=_files_url(env, is_demo, data),
             workers=knobs.number(env, "WORKERS", 2, MAX_WORKERS),
@@ -140,9 +144,9 @@ class Settings:
                 "DATABASE_URL is not set: the embedded database in DATA/postgres serves. It lives and dies with this "
                 "one machine; a PostgreSQL of your own, with a standby and backups, is the better place."
             )
-        if self.database_url and _travels_in_clear(self.database_url):
+        if self.database_url and knobs.travels_in_clear(self.database_url):
             found.append(
-                "DATABASE_URL names another host without sslmode=verify-full: its traffic may be read or changed."
+                "DATABASE_URL names another host without sslmode=verify-full, over a line that is said to be trusted."
             )
         if self.mail_url.startswith("smtp://") and urlsplit(self.mail_url).password:
             found.append("MAIL_URL carries a password over smtp://: it is safe only if the server offers STARTTLS.")
@@ -207,6 +211,11 @@ def _databases(env: Mapping[str, str], demo: bool) -> tuple[str | None, str | No
     for name, value in (("DATABASE_URL", app), ("DATABASE_OWNER_URL", owner)):
         if value and urlsplit(value).scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
             raise SettingsRefused(f"{name} is not an address of PostgreSQL: write postgresql://user@host/database.")
+        if value and not demo and not knobs.switch(env, "DATABASE_LINE_TRUSTED") and knobs.travels_in_clear(value):
+            raise SettingsRefused(
+                f"{name} names another host without sslmode=verify-full, so that what is sent may be read or changed: add "
+                "it to the address, or set DATABASE_LINE_TRUSTED=1 where the line is safe by other means."
+            )
     if owner and not app:
         raise SettingsRefused("DATABASE_OWNER_URL is set and DATABASE_URL is not: both must name the same database.")
     if app and owner and not demo and _user(app) == _user(owner):
@@ -220,19 +229,6 @@ def _databases(env: Mapping[str, str], demo: bool) -> tuple[str | None, str | No
 def _user(address: str) -> str:
     parts = urlsplit(address)
     return unquote(parts.username or "") or parse_qs(parts.query).get("user", [""])[0]
-
-
-def _travels_in_clear(address: str) -> bool:
-    parts = urlsplit(address)
-    query = parse_qs(parts.query)
-    host = query.get("host", [parts.hostname or ""])[0]
-    mode = query.get("sslmode", [""])[0]
-    return (
-        bool(host)
-        and not host.startswith("/")
-        and host not in ("localhost", "127.0.0.1", "::1")
-        and mode != "verify-full"
-    )
 
 
 def bucket_endpoint(env: Mapping[str, str]) -> str:

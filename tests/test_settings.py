@@ -124,18 +124,40 @@ def test_the_demonstration_is_switched_on_by_a_word(value: str) -> None:
     assert Settings.from_env({"DEMO": value}).demo
 
 
+FAR = "postgresql://eoi_app@db.rvo.example/eoi"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"DATABASE_URL": None, "DATABASE_OWNER_URL": None}, "DATABASE_URL is not set"),
-        ({"DATABASE_URL": "postgresql://eoi_app@db.rvo.example/eoi"}, "sslmode=verify-full"),
-        ({"DATABASE_URL": "postgresql://eoi_app@db.rvo.example/eoi?sslmode=require"}, "sslmode=verify-full"),
+        ({"DATABASE_URL": FAR, "DATABASE_LINE_TRUSTED": "1"}, "sslmode=verify-full"),
         ({"MAIL_URL": "smtp://user:pass@mail.rvo.example"}, "MAIL_URL carries a password"),
     ],
 )
 def test_what_is_allowed_but_deserves_a_word_gets_one(changes: dict[str, Any], words: str) -> None:
     (warning,) = settings(changes).warnings()
     assert words in warning
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "DATABASE_OWNER_URL"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "db.rvo.example/eoi", "db.rvo.example/eoi?sslmode=require", "10.0.0.5:5432/eoi?sslmode=verify-ca",
+        "/eoi?host=db.rvo.example", "localhost/eoi?hostaddr=10.0.0.5", "localhost:5432,db.rvo.example:5432/eoi",
+        "db.rvo.example/eoi?sslmode=verify-full&sslmode=disable",
+    ],
+)  # fmt: skip
+def test_a_database_elsewhere_is_reached_by_verified_tls_or_over_a_line_that_is_said_to_be_trusted(
+    name: str, place: str
+) -> None:
+    there = {name: f"postgresql://{'eoi_app' if name == 'DATABASE_URL' else 'eoi_owner'}:hunter2@{place}"}
+    with pytest.raises(SettingsRefused, match=f"{name} .*sslmode=verify-full") as refused:
+        settings(there)
+    assert "hunter2" not in str(refused.value)
+    assert getattr(settings(there | {"DATABASE_LINE_TRUSTED": "yes"}), name.lower()) == there[name]
+    assert getattr(settings(there, demo=True), name.lower()) == there[name]
 
 
 @pytest.mark.parametrize("place", ["127.0.0.1/eoi", "localhost/eoi", "[::1]/eoi", "/eoi?host=/run/postgresql"])

@@ -217,7 +217,7 @@ class LinkInvalid(Refused):
     status = 422
     code = "link_invalid"
     msgid = N_(
-        "This sign-in link cannot be used: it is older than 15 minutes, was used before, or was asked for in another "
+        "This sign-in link cannot be used: it is older than 10 minutes, was used before, or was asked for in another "
         "browser. Ask for a new link in this browser."
     )
 

@@ -15,7 +15,7 @@ from app.domain.tokens import hashed
 from app.infra.i18n import N_, translate
 from app.models import Person, SignIn, SignInLink
 
-LINK_LIVES = timedelta(minutes=15)
+LINK_LIVES = timedelta(minutes=10)
 SESSION_LIVES = timedelta(hours=12)
 SESSION_IDLES = timedelta(hours=2)
 STAFF_LIVES = timedelta(hours=8)
@@ -28,7 +28,7 @@ LINKS_PER_ADDRESS = 50
 
 LINK_SUBJECT = N_("Your sign-in link for the expression of interest portal")
 LINK_TEXT = N_(
-    "Hello,\n\nFollow this link in the browser in which you asked for it. It works once, for 15 minutes:\n\n%(link)s\n\n"
+    "Hello,\n\nFollow this link in the browser in which you asked for it. It works once, for 10 minutes:\n\n%(link)s\n\n"
     "Did you not ask for it? Then ignore this message: nobody is signed in without the link.\n"
 )
 

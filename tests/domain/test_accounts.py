@@ -1,4 +1,4 @@
-"""Who people are: a link works once, for 15 minutes, in one browser; sessions end; an organisation keeps an owner."""
+"""Who people are: a link works once, for 10 minutes, in one browser; sessions end; an organisation keeps an owner."""
 
 import re
 import uuid
@@ -61,11 +61,11 @@ def test_a_link_works_once(db: Session) -> None:
         use(db, token)
 
 
-def test_a_link_works_for_a_quarter_of_an_hour(db: Session) -> None:
+def test_a_link_works_for_ten_minutes(db: Session) -> None:
     early, late = link(db), link(db)
     left = db.scalars(text("select extract(epoch from expires_at - clock_timestamp()) / 60 from sign_in_link"))
-    assert {round(minutes) for minutes in left} == {15}
-    age(db, "sign_in_link", "expires_at", timedelta(minutes=14, seconds=30))
+    assert {round(minutes) for minutes in left} == {10}
+    age(db, "sign_in_link", "expires_at", timedelta(minutes=9, seconds=30))
     assert use(db, early)
     age(db, "sign_in_link", "expires_at", timedelta(seconds=31))
     with pytest.raises(LinkInvalid):
