@@ -209,6 +209,13 @@ def proof(db: Session, submission: Submission) -> dict[str, Any] | None:
     }
 
 
+def receipt(db: Session, submission: Submission, version: Version) -> bytes:
+    """The signed receipt of a version, once sealed with its proof, as `python -m app verify` checks it."""
+    found = proof(db, submission) if version.exemption_id is None else None
+    beside = {"proof": found} if found else {}
+    return statements.canonical(statements.document(version.receipt.body, version.receipt.jws, **beside))
+
+
 def require_proof(db: Session, submission: Submission) -> dict[str, Any]:
     """The proof; NotFound where there is none: not sealed yet, or not in the sealed set."""
     found = proof(db, submission)

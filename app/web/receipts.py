@@ -135,9 +135,7 @@ def as_json(ref: str, number: Number, actor: Applicant, db: Db) -> Response:
     """The signed receipt, once sealed with its proof, as `python -m app verify` checks it."""
     case = submissions.load(db, actor, ref)
     version = versions.one(db, case, number)
-    proof = seals.proof(db, case) if version.exemption_id is None else None
-    beside = {"proof": proof} if proof else {}
-    made = statements.canonical(statements.document(version.receipt.body, version.receipt.jws, **beside))
+    made = seals.receipt(db, case, version)
     return pages.download(made, "application/json", f"{case.reference}-v{number}-receipt.json")
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from app.deps import Db, PortalDep
@@ -20,6 +20,7 @@ from app.domain import (
     prints,
     releases,
     scans,
+    seals,
     shapes,
     support,
     surroundings,
@@ -33,6 +34,7 @@ from app.web import contents, pages
 from app.web.guards import Reviewer
 
 router = APIRouter(prefix="/review")
+Exactly = Annotated[int, Path(ge=1, le=pages.MAX_VERSION)]
 Number = Annotated[int | None, Query(ge=1, le=pages.MAX_VERSION)]
 
 
@@ -87,6 +89,23 @@ def _differing(questions: Questionnaire, every: list[Version], shown: Version) -
     return changes.between(
         questions, shown.kind, earlier.answers | contents.files(earlier), shown.answers | contents.files(shown)
     )
+
+
+@router.get("/{ref}/receipts/{number}.json")
+def receipt(ref: str, number: Exactly, actor: Reviewer, db: Db) -> Response:
+    """The signed receipt that the respondent has, with the proof that the version is in the sealed set."""
+    submission, version = dossiers.load(db, actor, ref, number)
+    made = seals.receipt(db, submission, version)
+    return pages.download(made, "application/json", f"{submission.reference}-v{number}-receipt.json")
+
+
+@router.get("/{ref}/receipts/{number}.pdf")
+def receipt_as_pdf(request: Request, ref: str, number: Exactly, actor: Reviewer, db: Db) -> Response:
+    """The same on paper, byte for byte that of the respondent in the same language."""
+    submission, version = dossiers.load(db, actor, ref, number)
+    questions = calls.questions_of(db, version.definition_digest)
+    made = pdf.render("receipt", prints.receipt(version, questions, pages.language_of(request)), version.received_at)
+    return pages.download(made, "application/pdf", f"{submission.reference}-v{number}-receipt.pdf")
 
 
 @router.get("/{ref}/dossier.pdf")

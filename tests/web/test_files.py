@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.deps import Portal
-from app.domain import accounts, bundles, clarifications, conflicts, dossiers
+from app.domain import accounts, bundles, clarifications, conflicts, dossiers, proofs
 from app.infra.files import CHUNK, FileStore
 from app.models import Event, Person, Submission
 from tests import make
@@ -60,6 +60,24 @@ def test_a_file_is_kept_with_its_digest_and_viewed_where_nothing_runs(client: Te
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     other = [f"/review/{case.reference}/attachments/{'0' * 64}{end}" for end in ("", "/view", "?inline=yes")]
     assert [client.get(path).status_code for path in other] == [404] * 3
+
+
+@pytest.mark.usefixtures("_signed")
+def test_the_dossier_gives_the_receipt_and_its_proof_as_the_respondent_has_them(
+    client: TestClient, db: Session, case: Submission, portal: Portal, sign_in: SignIn
+) -> None:
+    make.seal(db, case.call, portal.signer)
+    here = f"/review/{case.reference}/receipts/1"
+    page = client.get(f"/review/{case.reference}").text
+    assert [f'href="{here}.{kind}"' in page for kind in ("json", "pdf")] == [True, True]
+    given = {kind: client.get(f"{here}.{kind}") for kind in ("json", "pdf")}
+    verdict = proofs.verify(given["json"].json(), portal.signer.jwks())
+    assert (verdict.outcome, given["json"].json()["proof"]["leaf"]["reference"]) == ("valid", case.reference)
+    paths = (f"/review/{case.reference}/receipts/{end}" for end in ("2.json", "0.json", "2.pdf", "99999999999.pdf"))
+    assert [client.get(path).status_code for path in paths] == [404, 422, 404, 422]
+    sign_in(client, db.scalars(select(Person.email).where(Person.id == case.created_by)).one())
+    own = f"/apply/{case.reference}/receipts/1"
+    assert {kind: client.get(f"{own}.{kind}").content for kind in given} == {k: a.content for k, a in given.items()}
 
 
 @pytest.mark.usefixtures("_signed")
