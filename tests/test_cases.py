@@ -133,7 +133,7 @@ def test_CBb_2023_449_who_withdrew_and_whose_refiling_failed_gets_the_earlier_ve
     token = sign_in(client)
     withdrawals.withdraw(db, actor, submission, "We will file it anew", make.ISSUER)
     warning = client.get(f"/apply/{submission.reference}/withdrawal").text
-    assert "nothing stands" in warning
+    assert "nothing of yours counts" in warning
     make.fill(db, actor, submission, {"title": None})
     assert press(client, submission, token, "refiling, incomplete") == 422
     assert submissions.standing(db, submission).state == "withdrawn"
@@ -155,7 +155,7 @@ def test_CBb_2023_449_who_withdrew_and_whose_refiling_failed_gets_the_earlier_ve
     said = db.scalars(select(Refusal)).one().body
     assert (said["state"], said["version"], said["code"]) == ("withdrawn", 1, "call_closed")
     assert (
-        "Version 1 was withdrawn, so nothing stands."
+        "Version 1 was withdrawn, so no version counts."
         in client.get(f"/apply/{submission.reference}/refusals/{said['attempt']}").text
     )
     assert bytes_of(db, submission) == before

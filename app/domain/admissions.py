@@ -30,7 +30,7 @@ class PartChanged(Refused):
 class PartRemoved(Refused):
     code = "part_removed"
     msgid = N_(
-        "Your organisation does not stand in the submission any more. Nothing was changed: ask the lead to invite you again."
+        "Your organisation is no longer in the submission. Nothing was changed: ask the lead to invite you again."
     )
 
 

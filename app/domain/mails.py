@@ -26,7 +26,7 @@ from app.models import (
 
 RECEIVED_SUBJECT = N_("Received: %(reference)s, version %(number)s")
 RECEIVED_TEXT = N_(
-    "Your expression of interest was received and stands.\n\n"
+    "Your expression of interest was received and counts.\n\n"
     "Reference: %(reference)s\nVersion: %(number)s\nReceived: %(received)s\nSHA-256 of the content: %(digest)s\n\n"
     "The receipt, with the SHA-256 of each file, as page, PDF and signed JSON:\n%(link)s\n\n"
     "You can change and resubmit it until %(closes)s. The last version received before then counts.\n"
@@ -42,7 +42,7 @@ EXCEPTIONAL_TEXT = N_(
 )
 WITHDRAWN_SUBJECT = N_("Withdrawn: %(reference)s")
 WITHDRAWN_TEXT = N_(
-    "The expression of interest %(reference)s was withdrawn at %(at)s. Nothing stands now.\n\n"
+    "The expression of interest %(reference)s was withdrawn at %(at)s. No version counts now.\n\n"
     "Nothing was deleted. You can restore it until %(closes)s:\n%(link)s\n"
 )
 RESTORED_SUBJECT = N_("Restored: %(reference)s")
@@ -62,7 +62,7 @@ DEADLINE_TEXT = N_(
     "Old deadline: %(old)s\nNew deadline: %(new)s\n\nReason: %(reason)s\n\n"
     "You get this mail because your organisation has a draft or a submission in this call. What you submitted stands; "
     "you can change and resubmit it until the new deadline. A draft counts only once it is submitted.\n\n"
-    "All changes of the deadline stand on the page of the call:\n%(link)s\n\n"
+    "All changes of the deadline are on the page of the call:\n%(link)s\n\n"
     "The new deadline for your calendar:\n%(link)s/deadline.ics\n"
 )
 EXEMPTED_SUBJECT = N_("You may still submit: %(reference)s")

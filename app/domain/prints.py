@@ -13,7 +13,7 @@ from app.infra.i18n import N_, translate
 from app.models import Call, Clarification, Version
 
 RECEIPT = N_("Receipt of an expression of interest")
-INTRO = N_("This expression of interest was received and stands. The signed JSON receipt proves it without us.")
+INTRO = N_("This expression of interest was received and counts. The signed JSON receipt proves it without us.")
 EXCEPTIONAL_INTRO = N_(
     "This expression of interest was received exceptionally. The signed JSON receipt proves it without us."
 )

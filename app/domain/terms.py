@@ -38,7 +38,7 @@ TERMS: dict[str, tuple[str, str]] = {
     "attempt": (N_("Attempt"), N_("A press on submit, whatever came of it. Each one is on record.")),
     "refusal": (
         N_("Refusal"),
-        N_("The signed proof that you tried to submit after the cutoff: when that was, and which version stands."),
+        N_("The signed proof that you tried to submit after the cutoff: when that was, and which version counts."),
     ),
     "remark": (
         N_("Remark"),

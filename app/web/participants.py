@@ -20,7 +20,7 @@ LABELS = {"email": N_("E-mail address"), "organisation": N_("Organisation"), "ma
 EMAIL_WRONG = N_("Give an e-mail address such as name@example.eu.")
 ROLE_MISSING = N_("Choose what this person may do.")
 ORGANISATION_MISSING = N_("Give the name of the partner's organisation, or choose it from the list.")
-FULL = N_("The list of organisations is full. Choose one that stands on it, or remove one first.")
+FULL = N_("The list of organisations is full. Choose one that is on it, or remove one first.")
 
 
 @router.get("/apply/{ref}/participants")

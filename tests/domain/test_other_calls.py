@@ -137,3 +137,15 @@ def test_the_notice_stands_on_every_page_and_on_paper(
     printed = paper.words(client.get(f"/calls/{case.call.code}/form.pdf?kind=FC").content)
     assert " ".join(notice["nl"].split()[:6]) in printed
     assert db.scalars(select(Version)).all() == []
+
+
+@pytest.mark.parametrize("code", ["aigf-eoi", "ai-factory", "nl-poll"])
+def test_a_cutoff_may_fall_on_a_weekend_so_every_call_says_who_is_there_on_its_last_day(code: str) -> None:
+    said = make.definition(code)["help"]
+    assert (
+        "On the last day the help desk is there" in said["en"],
+        "Op de laatste dag is de helpdesk er" in said["nl"],
+    ) == (
+        True,
+        True,
+    )

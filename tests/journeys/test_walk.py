@@ -226,7 +226,7 @@ def test_a_company_files_changes_withdraws_and_restores(browser: Browser, served
     look(page, "withdrawal")
     page.get_by_label("Reason").fill("We joined another consortium.")
     page.get_by_role("button", name="Withdraw").click()
-    expect(page.get_by_text("Withdrawn: nothing stands.")).to_be_visible()
+    expect(page.get_by_text("Withdrawn: no version counts.")).to_be_visible()
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_text("Version 2 stands")).to_be_visible()
     assert served.invariants() == 0
