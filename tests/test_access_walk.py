@@ -56,8 +56,9 @@ WALKED = [
     for line, guard in AGREED.items()
     if "{" in line and guard in ("public", "halfway", "applicant") and not OPEN.search(line)
 ]
-# Asked of a lead only where partners fill their parts: tests/web/test_participants.py does.
-UNMADE = {"GET /apply/{ref}/confirmation", "POST /apply/{ref}/confirmation"}
+# Asked of a lead only where partners fill their parts (tests/web/test_participants.py does), and of an editor or owner
+# who was invited (tests/web/test_intermediaries.py).
+UNMADE = {f"{verb} /apply/{{ref}}/{page}" for verb in ("GET", "POST") for page in ("confirmation", "intermediary")}
 # What a machine writes is in tests/api/test_feed.py.
 MACHINES = [line for line, guard in AGREED.items() if guard.startswith("machine(") and "{" in line and "GET" in line]
 

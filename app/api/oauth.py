@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api import problems, schemas
 from app.api.credentials import Counted, network
+from app.api.tokens import AccessToken, TokenRefused
 from app.deps import PortalDep
 from app.domain import bearers, calls, grants, keys, throttle, tokens
 from app.models import ApiKey
@@ -64,12 +65,12 @@ TOKEN = {
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {"example": TOKEN}}},
     400: {
-        "model": schemas.TokenRefused,
+        "model": TokenRefused,
         "content": {"application/json": {"example": {"error": "unsupported_grant_type"}}},
         "description": "The request is refused; `error` says why (RFC 6749, section 5.2).",
     },
     401: {
-        "model": schemas.TokenRefused,
+        "model": TokenRefused,
         "content": {"application/json": {"example": {"error": "invalid_client", "error_description": NOT_PROVEN}}},
         "description": "The client did not prove who it is.",
     },
@@ -252,7 +253,7 @@ def _headers(request: Request) -> dict[str, str]:
 
 @router.post(
     "/oauth/token",
-    response_model=schemas.AccessToken,
+    response_model=AccessToken,
     tags=["credentials"],
     responses=ANSWERS,
     openapi_extra=FORM,

@@ -85,6 +85,22 @@ class Organisation(Strict):
     )
 
 
+class Document(Strict):
+    """The file in which a mandate stands: one of the `files` of the version."""
+
+    name: str = Field(examples=["mandate.pdf"])
+    sha256: Sha256
+
+
+class Intermediary(Strict):
+    """Whoever submitted a version for another organisation, as the receipt states it."""
+
+    organisation: str = Field(description="Their own one; empty where they did not say.", examples=["Adviser B.V."])
+    acts_for: str = Field(description="For whom they act.", examples=["Maasvlakte Compute B.V."])
+    mandate: str = Field(description="What was agreed, in their words.", examples=["By letter of 1 May 2027."])
+    document: Document | None = Field(description="Null where none was named, or it is not among the files.")
+
+
 class Item(Strict):
     """One submission in a list: enough to decide whether to fetch it."""
 
@@ -214,6 +230,9 @@ class Submission(Strict):
     language: Literal["nl", "en"] = Field(description="The language in which it was submitted.")
     title: str
     organisation: Organisation
+    intermediary: Intermediary | None = Field(
+        description="Who submitted it, where they act for another organisation; null on all others."
+    )
     received_at: Instant
     payload_sha256: Sha256 = Field(description="The digest on its receipt.")
     envelope: Sections = Field(description="Who responds, contacts, declarations.")
@@ -253,33 +272,6 @@ class Verdict(Strict):
         description="`unknown` when it is signed with a key that this portal does not have."
     )
     sentence: Text = Field(description="The outcome for people.")
-
-
-class AccessToken(Strict):
-    """A token for some minutes. Send it as `Authorization: Bearer`; ask for another when it ends."""
-
-    access_token: str = Field(
-        pattern=r"^eoi_at_[0-9a-f]{12}_[0-9a-f]{48}_[0-9a-f]{8}$",
-        examples=["eoi_at_5f2c9a01b7de_" + "0" * 48 + "_24bd2afd"],
-    )
-    token_type: Literal["Bearer"]
-    expires_in: int = Field(description="Seconds.", examples=[600])
-    scope: str = Field(
-        description="What it covers, separated by spaces.", examples=["submissions:read attachments:read"]
-    )
-
-
-class TokenRefused(BaseModel):
-    """Why there is no token (RFC 6749, section 5.2)."""
-
-    error: Literal[
-        "invalid_request",
-        "invalid_client",
-        "invalid_scope",
-        "unauthorized_client",
-        "unsupported_grant_type",
-    ]
-    error_description: str | None = Field(default=None, description="For people.")
 
 
 class Problem(BaseModel):

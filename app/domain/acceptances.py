@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 from sqlalchemy.orm import Session
 
-from app.domain import access, attempts, audit, calls, drafts, mails, receipts, references, statements
+from app.domain import access, attempts, audit, calls, drafts, intermediaries, mails, receipts, references, statements
 from app.domain.access import Actor
 from app.domain.accounts import Known
 from app.domain.errors import NotFound
@@ -168,7 +168,8 @@ def hand_out(
     title = calls.questions_of(db, version.definition_digest).title
     exemption = db.get(Exemption, version.exemption_id) if version.exemption_id else None
     by = actor.login_assurance(submission)
-    said = receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption, by)
+    acting = intermediaries.of_submitter(db, actor, submission, version.files)
+    said = receipts.body(submission, version, actor.name, actor.email, title, issuer, exemption, by, acting)
     body = statements.canonical(said)
     told = list(mails.receipt(recipients, submission, version, issuer, exemption))
     values = {

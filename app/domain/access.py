@@ -46,7 +46,7 @@ class Belonging:
 
 @dataclass(frozen=True)
 class Seat:
-    """A person's live part in one submission, whosever it is. `organisation` is whom they act for, where another one."""
+    """A person's live part in one submission, whosever it is. `organisation` is their own, of a partner or an intermediary."""
 
     submission_id: uuid.UUID
     role: str

@@ -139,6 +139,7 @@ def document(
         language=version.language,
         title=version.title,
         organisation=version.receipt.body["organisation"],
+        intermediary=version.receipt.body.get("intermediary"),
         received_at=version.received_at,
         payload_sha256=version.payload_sha256,
         answers=version.answers,

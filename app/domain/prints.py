@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from app.domain import glossary, kinds, portrait, questionnaire
+from app.domain import glossary, intermediaries, kinds, portrait, questionnaire
 from app.domain.questionnaire import Question, Questionnaire
 from app.domain.receipts import NON_BINDING
 from app.infra import times
@@ -46,6 +46,7 @@ def receipt(version: Version, questions: Questionnaire, language: str) -> dict[s
         [t(N_("Title")), said["title"]],
         [t(N_("Organisation")), f"{said['organisation']['name']} ({said['organisation']['country']})"],
         [t(N_("Submitted by")), " · ".join(filter(None, (said["submitter"]["name"], said["submitter"]["email"])))],
+        *intermediaries.rows(said, language),
         [t(N_("Signed in by")), glossary.words("assurance", said["submitter"]["login_assurance"], language)],
         [t(N_("Definition")), said["definition"]],
     ]

@@ -39,10 +39,12 @@ def body(
     issuer: str,
     exemption: Exemption | None = None,
     assurance: str = "e-mail link",
+    intermediary: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The statements of a receipt; times are RFC 3339 in UTC, the local text names its zone.
 
-    A version that an exemption let in says so by three more members: `exemption`, `exempt_until`, `exemption_note`.
+    A version that an exemption let in says so by three more members: `exemption`, `exempt_until`, `exemption_note`; one
+    that somebody submitted for another organisation, by `intermediary`.
     """
     return {
         "format": statements.RECEIPT,
@@ -56,6 +58,7 @@ def body(
         "title": version.title,
         "organisation": _organisation(submission.organisation),
         "submitter": {"name": name, "email": email, "login_assurance": assurance},
+        **({"intermediary": intermediary} if intermediary else {}),
         "received_at": times.iso(version.received_at),
         "received_local": times.brussels(version.received_at, "en", seconds=True),
         "opens_at": times.iso(submission.call.opens_at),

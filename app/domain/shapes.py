@@ -26,7 +26,7 @@ class Warned(Protocol):
 
 
 class Content(NamedTuple):
-    """All that a document says of one version, as it was read from the database; `facts` and `organisation` may be raw."""
+    """All that a document says of one version, as it was read from the database; `facts`, `organisation` and `intermediary` may be raw."""
 
     reference: str
     number: int
@@ -35,6 +35,7 @@ class Content(NamedTuple):
     language: str
     title: str
     organisation: Any
+    intermediary: Any
     received_at: Any
     payload_sha256: str
     answers: dict[str, Any]
@@ -120,6 +121,7 @@ def document(
         "language": content.language,
         "title": content.title,
         "organisation": content.organisation,
+        "intermediary": content.intermediary,
         "received_at": times.iso(content.received_at),
         "payload_sha256": content.payload_sha256,
         **sections,

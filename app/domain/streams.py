@@ -158,6 +158,7 @@ _COLUMNS: tuple[Any, ...] = (
     Version.language,
     Version.title,
     cast(Receipt.body["organisation"], Text),
+    cast(Receipt.body["intermediary"], Text),
     Version.received_at,
     Version.payload_sha256,
     cast(Version.answers, Text),
@@ -172,6 +173,7 @@ def _content(said: list[Any]) -> Content:
     row = Content(*said)
     return row._replace(
         organisation=orjson.Fragment(row.organisation),
+        intermediary=orjson.Fragment(row.intermediary or "null"),
         answers=orjson.loads(row.answers),  # type: ignore[arg-type] # text until now
         files=orjson.loads(row.files),  # type: ignore[arg-type]
         findings=orjson.loads(row.findings),  # type: ignore[arg-type]

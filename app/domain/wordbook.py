@@ -13,6 +13,7 @@ EVENTS = {
     "interest.offered": N_("offered interest"),
     "interest.withdrawn": N_("withdrew interest"),
     "confirmation.asked": N_("asked the lead to confirm what is to be submitted"),
+    "intermediary.stated": N_("said for whom they act"),
     "mandate.signed": N_("signed a mandate"),
     "participation.accepted": N_("accepted an invitation to a submission"),
     "participation.ended": N_("ended somebody's part in a submission"),

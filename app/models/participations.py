@@ -14,8 +14,9 @@ from app.models.submissions import Submission
 class Participation(Base):
     """A person's role in one submission, invited by link; theirs from `accepted_at` until `ended_at`.
 
-    `organisation` is whom they act for, where that is another one; `mandate` what was agreed with it. A partner fills
-    the organisation that stands at `place` in the draft; None once that was removed.
+    Of a partner or an intermediary `organisation` is their own one. An intermediary says for whom they act, what was
+    agreed (`mandate`), and which file of the draft holds it. A partner fills the organisation that stands at `place` in
+    the draft; None once that was removed.
     """
 
     __tablename__ = "participation"
@@ -26,6 +27,8 @@ class Participation(Base):
     role: Mapped[str]
     organisation: Mapped[str] = mapped_column(server_default="")
     mandate: Mapped[str] = mapped_column(server_default="")
+    acts_for: Mapped[str] = mapped_column(server_default="")
+    document_sha256: Mapped[str | None]
     place: Mapped[int | None]
     token_hash: Mapped[str] = mapped_column(unique=True)
     invited_by: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
@@ -48,6 +51,7 @@ class Participation(Base):
             postgresql_where=text("ended_at is null"),
         ),
         CheckConstraint("role in ('owner', 'editor', 'viewer', 'partner')", name="participation_role_is_known"),
+        CheckConstraint("document_sha256 ~ '^[0-9a-f]{64}$'", name="participation_document_is_hex"),
         CheckConstraint("role <> 'partner' or organisation <> ''", name="partner_has_an_organisation"),
     )
 

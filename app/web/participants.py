@@ -33,7 +33,8 @@ def _page(
     request: Request, case: Submission, actor: Actor, db: Db, typed: dict[str, str], problems: dict[str, str]
 ) -> Response:
     everybody = participations.of_case(db, case)
-    answers = drafts.content(db, case).answers
+    draft = drafts.content(db, case)
+    answers = draft.answers
     standings = mandates.of_case(db, case, answers)
     questions = calls.questions(case.call)
     return pages.render(
@@ -47,6 +48,7 @@ def _page(
         ended=[one for one in everybody if one.ended_at is not None],
         standings={one.partner.id: one for one in standings if one.partner},
         items=[(mandates.digest(item), one) for item, one in _with_items(case, answers, standings)],
+        documents={file["sha256"]: file["name"] for some in draft.files.values() for file in some},
         has_partners=participations.list_of(questions, case.kind) is not None,
         may_lead=actor.may_lead(case),
         typed=typed,

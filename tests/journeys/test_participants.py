@@ -116,6 +116,21 @@ def test_a_partner_signs_the_lead_confirms_and_an_adviser_submits(chromium: Brow
 
     adviser = enter(chromium, together, ADVISER)
     accept(adviser, ADVISER, "invitation-adviser")
+    adviser.goto(f"/apply/{reference}/participants")
+    adviser.get_by_role("link", name="Say for whom you act").click()
+    expect(adviser.get_by_label("For whom you act")).to_have_value("Delta Compute")
+    look_in_both(adviser, "intermediary")
+    adviser.get_by_label("Your organisation").fill("")
+    with adviser.expect_navigation():
+        adviser.get_by_role("button", name="Save").click()
+    expect(adviser.get_by_role("link", name="Give the name of your own organisation.")).to_be_visible()
+    look(adviser, "intermediary-wrong")
+    adviser.get_by_label("Your organisation").fill("Adviser BV")
+    adviser.get_by_label("For whom you act").fill("Delta Compute and Beta GmbH")
+    with adviser.expect_navigation():
+        adviser.get_by_role("button", name="Save").click()
+    expect(adviser.get_by_text("Delta Compute and Beta GmbH")).to_be_visible()
+    look_in_both(adviser, "participants-intermediary")
     adviser.goto(f"/apply/{reference}/check")
     look_in_both(adviser, "check-mandates")
     with adviser.expect_navigation():
@@ -131,6 +146,8 @@ def test_a_partner_signs_the_lead_confirms_and_an_adviser_submits(chromium: Brow
     with adviser.expect_navigation():
         adviser.get_by_role("button", name="Submit expression of interest").click()
     expect(adviser.get_by_role("heading", name="Received")).to_be_visible()
+    expect(adviser.get_by_text("Delta Compute and Beta GmbH")).to_be_visible()
+    look_in_both(adviser, "receipt-intermediary")
 
     lead.goto(f"/apply/{reference}/participants")
     lead.get_by_role("link", name=f"Remove {ADVISER}").click()
