@@ -31,6 +31,12 @@ class Stated:
 
 def part_of(db: Session, actor: Actor, case: Submission) -> Participation:
     """The actor's own live part in a case, in which they fill it in or submit it; NotFound where they have none."""
+    if (found := _part(db, actor, case)) is None:
+        raise NotFound
+    return found
+
+
+def _part(db: Session, actor: Actor, case: Submission) -> Participation | None:
     mine = select(Participation).where(
         Participation.submission_id == case.id,
         Participation.person_id == actor.person_id,
@@ -38,10 +44,7 @@ def part_of(db: Session, actor: Actor, case: Submission) -> Participation:
         Participation.accepted_at.is_not(None),
         Participation.ended_at.is_(None),
     )
-    found = db.scalar(mine)
-    if found is None:
-        raise NotFound
-    return found
+    return db.scalar(mine)
 
 
 def lacks(said: Stated, files: list[dict[str, Any]]) -> dict[str, Message]:
@@ -84,8 +87,8 @@ def of_submitter(db: Session, actor: Actor, case: Submission, files: list[dict[s
     """
     if not any(seat.submission_id == case.id for seat in actor.seats):
         return None
-    part = part_of(db, actor, case)
-    if not (part.organisation or part.acts_for or part.mandate):
+    part = _part(db, actor, case)  # a viewer or partner may be of the organisation too, and submit as one of its own
+    if part is None or not (part.organisation or part.acts_for or part.mandate):
         return None
     document = next((file for file in files if file["sha256"] == part.document_sha256), None)
     return {

@@ -158,3 +158,12 @@ def test_the_database_keeps_what_was_said_as_it_was_at_the_cutoff(
     token = sign_in(client, ADVISER)
     answer: Any = client.post(f"/apply/{case.reference}/intermediary", data={"csrf_token": token, **SAID})
     assert (answer.status_code, "By letter of 1 May." in answer.text) == (409, True)
+
+
+@pytest.mark.parametrize("role", ["viewer", "partner"])
+def test_somebody_of_the_organisation_who_was_invited_too_submits_as_one_of_its_own(
+    db: Session, signer: Signer, case: Submission, role: str
+) -> None:
+    lead = make.takes_part(db, make.person(db), case, Wish("lead@firm.example", role, organisation="Firm BV"))
+    assert [seat.submission_id for seat in lead.seats] == [case.id]
+    assert "intermediary" not in make.send(db, lead, case, signer).receipt.body

@@ -5,7 +5,7 @@ No window touches the first hour of a call or its last 24: `calls_touched` is th
 
 from alembic import op
 
-revision = "0027"
+revision = "0026"
 down_revision = "0025"
 branch_labels = None
 depends_on = None
