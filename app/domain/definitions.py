@@ -78,6 +78,7 @@ def _step(body: dict[str, Any], everybody: frozenset[str]) -> Step:
         heading=body["heading"],
         for_=for_,
         confidential=body.get("confidential", False),
+        anew=body.get("anew", False),
         questions=tuple(_question(q, for_) for q in body["questions"]),
     )
 

@@ -41,11 +41,13 @@ def source(db: Session, actor: Actor, submission: Submission, reference: str) ->
 
 
 def offered(db: Session, submission: Submission, of: Submission) -> list[Carried]:
-    """What can be carried over: answers to questions of the same name and kind that fit and differ. Files are not."""
+    """What can be carried over: answers to questions of the same name and kind that fit and differ. Files and declarations are not."""
     given, now = drafts.content(db, of).answers, drafts.content(db, submission).answers
     asked = calls.questions(of.call)
     found = []
     for step in calls.questions(submission.call).steps_for(submission.kind):
+        if step.anew:
+            continue
         for question in step.questions_for(submission.kind):
             if question.name not in given or not asked.has(question.name):
                 continue

@@ -22,7 +22,16 @@ TOP = {
     "retention": dict,
     "support": dict,
 }  # fmt: skip
-STEP = {"name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "questions": list}
+STEP = {
+    "name": str,
+    "title": TEXT,
+    "hint": TEXT,
+    "heading": str,
+    "for": list,
+    "confidential": bool,
+    "anew": bool,
+    "questions": list,
+}
 QUESTION = {
     "name": str, "kind": str, "label": TEXT, "hint": TEXT, "for": list, "required": object, "required_when": str,
     "max_length": int, "unit": TEXT, "min": str, "max": str, "places": int, "options": list, "default": object,
@@ -70,6 +79,7 @@ OPTIONAL = frozenset(
         "hint",
         "for",
         "confidential",
+        "anew",
         "required",
         "required_when",
         "max_length",

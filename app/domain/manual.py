@@ -51,6 +51,7 @@ KEYS: dict[str, dict[str, str]] = {
         "heading": "One of `headings`.",
         "for": "Kinds of respondent that have this page; default: all.",
         "confidential": "Whether its answers are confidential unless the respondent says otherwise.",
+        "anew": "Whether its answers are given anew each time, as declarations and consent are: never carried over from elsewhere.",
         "questions": "The questions, in order.",
     },
     "question": {

@@ -81,6 +81,7 @@ class Step:
     heading: str
     for_: frozenset[str]
     confidential: bool
+    anew: bool
     questions: tuple[Question, ...]
 
     def questions_for(self, kind: str) -> tuple[Question, ...]:

@@ -254,3 +254,18 @@ def test_odd_posts_never_break_the_page(
         for path in ("/deadlines", "/exemptions", "/exemptions/nonsense/confirmation"):
             assert client.post(here + path, data=data).status_code < 500, (odd[:5], path)
     assert client.get("/manage/calls/no-such-call").status_code == 404
+
+
+def test_a_cutoff_between_two_minutes_is_shown_with_its_seconds(client: TestClient, db: Session) -> None:
+    call = make.call(db)
+    with make.owner(db):
+        at = calls.clock(db).replace(second=29, microsecond=0) + DAY
+        db.execute(text("update call set closes_at = :at where id = :id"), {"at": at, "id": call.id})
+    db.expire(call)
+    banner = client.get(f"/calls/{call.code}").text.partition("data-left")[0]
+    assert f"<strong>{times.brussels_and_utc(at, 'en', seconds=True)}</strong>" in banner
+    with make.owner(db):
+        db.execute(text("update call set closes_at = :at where id = :id"), {"at": at.replace(second=0), "id": call.id})
+    db.expire(call)
+    banner = client.get(f"/calls/{call.code}").text.partition("data-left")[0]
+    assert f"<strong>{times.brussels_and_utc(at, 'en')}</strong>" in banner

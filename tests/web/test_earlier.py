@@ -41,7 +41,9 @@ def test_the_poll_is_carried_into_a_gigafactory_draft(
     assert poll.reference in client.get(f"{here}/earlier-answers").text
     page = client.get(f"{here}/earlier-answers?source={poll.reference}").text
     assert ("Delta AI Gigafactory" in page, "4,000,000,000.00" in page, "2 items" in page) == (True, True, True)
-    form = {"csrf_token": token, "source": poll.reference, "answer": ["title", "capex_total", "milestones", "nonsense"]}
+    assert "answer-consent_eurohpc" not in page, "what is declared in one call is not declared in another"
+    taken = ["title", "capex_total", "milestones", "nonsense", "consent_eurohpc", "read_privacy"]
+    form = {"csrf_token": token, "source": poll.reference, "answer": taken}
     assert client.post(f"{here}/earlier-answers", data=form).status_code == 303
     content = drafts.content(db, case)
     assert content.answers == {

@@ -5,6 +5,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, quote_from_bytes
 
@@ -22,6 +23,7 @@ from app.domain import (
     clarifications,
     interests,
     keys,
+    maintenance,
     participations,
     questionnaire,
     seals,
@@ -166,6 +168,7 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
     found["name"], found["authority"] = ["Delta BV", "kind"], ["Delta BV"]
     found["kind"], found["days"], found["url"] = ["key", "client_key", "FC"], ["30"], ["https://hook.example/"]
     found["event"], found["replaces"], found["networks"] = ["call.sealed"], found["key_id"], ["192.0.2.0/24"]
+    found["maintenance_id"] = _maintenance(db)
     found["view_id"] = _views(db, found["code"])
     found["column"] = ["*", "answer.members", "answer.proposal", "fact.lead", "title", "readers"]
     found["warning"], found["flag"], found["fact.capex"] = ["*", "-", "capex_usual"], ["shared_member"], ["0", "1", "-"]
@@ -215,6 +218,13 @@ def _letters(db: Session, portal: Portal, open_case: Submission) -> World:
         "signatory": ["M"], "signatory_role": ["m"], "dated_on-day": ["1"], "dated_on-month": ["2"],
         "dated_on-year": ["2027"], "keep": [make.sha256(make.document())],
     }  # fmt: skip
+
+
+def _maintenance(db: Session) -> list[str]:
+    """A window that is announced."""
+    start = calls.clock(db) + timedelta(hours=1)
+    words = {"en": "More disk", "nl": "Meer schijf"}
+    return [str(maintenance.announce(db, make.person(db, staff="admin"), start, start + timedelta(hours=1), words).id)]
 
 
 def _views(db: Session, codes: list[str]) -> list[str]:
