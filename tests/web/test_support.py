@@ -127,7 +127,7 @@ def test_a_state_gives_two_letters_sees_their_sum_and_the_consortium_reads_them_
     assert "above the budget" not in client.get(world.here).text
     sign_in(client, OWNER)
     assert all(w in client.get(f"/apply/{ref}/letters").text for w in ("withdrawn", "The cabinet decided otherwise."))
-    names = db.scalars(select(Event.name).where(Event.name.like("letter.%")).order_by(Event.position)).all()
+    names = db.scalars(select(Event.name).where(Event.name.like("letter.%")).order_by(Event.id)).all()
     assert names == ["letter.given", "letter.given", "letter.withdrawn"]
 
 
