@@ -23,6 +23,7 @@ from app.models import (
     DisclosureSet,
     Hearing,
     HearingAnswer,
+    Person,
     Submission,
 )
 
@@ -55,10 +56,15 @@ class Item:
 
 
 def start(db: Session, actor: Actor, call: Call, title: str, received_on: date) -> Disclosure:
-    """Register a request about a sealed call; it is due in as many weeks as the call file says."""
+    """Register a request about a sealed call, due in as many weeks as the call file says; pressed twice it is one."""
     _require_coordinator(actor)
     if not (title := title.strip()[:TITLE_LENGTH]):
         raise Invalid
+    db.execute(select(Person.id).where(Person.id == actor.person_id).with_for_update(key_share=True))  # one at a time
+    same = (Disclosure.call_id == call.id) & (Disclosure.title == title) & (Disclosure.received_on == received_on)
+    mine = select(Disclosure).where(same, Disclosure.registered_by == actor.person_id, Disclosure.closed_at.is_(None))
+    if twice := db.scalars(mine.limit(1)).first():
+        return twice
     due_on = received_on + timedelta(weeks=calls.questions(call).disclosure.weeks)
     made = Disclosure(
         call_id=call.id, title=title, received_on=received_on, due_on=due_on, registered_by=actor.person_id

@@ -404,11 +404,10 @@ def test_the_way_through_the_pages(
     assert "1 dossier was ticked" in client.get(f"/review/disclosures/selection?ref={case.reference}").text
     assert post("/review/disclosures", title="", call=case.call.code) == 422
     day = {"received-day": "5", "received-month": "1", "received-year": "2026"}
-    made = client.post(
-        "/review/disclosures",
-        data={"csrf_token": token, "title": "Who filed?", "call": case.call.code, "ref": case.reference, **day},
-    )
+    typed = {"csrf_token": token, "title": "Who filed?", "call": case.call.code, "ref": case.reference, **day}
+    made, twice = (client.post("/review/disclosures", data=typed) for _ in range(2))
     here = made.headers["location"]
+    assert (twice.headers["location"], len(disclosures.all_requests(db))) == (here, 1)
     assert "2 February 2026" in client.get(here).text
     assert post(f"{here}/extension", reason="Third parties are heard.") == 303
     assert "16 February 2026" in client.get(here).text
