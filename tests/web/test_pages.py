@@ -185,13 +185,15 @@ def world(client: TestClient, db: Session, portal: Portal, token: str) -> World:
 
 
 def _taking_part(db: Session, open_case: Submission, found: World) -> str:
-    """Somebody takes part in the open case, and the administrator in two of others: as a partner, and invited as yet."""
+    """Somebody takes part in the open case, and the administrator in others: to edit, as a partner, and invited as yet."""
     me, other = make.person(db), make.person(db, "other@firm.example")
     other_case, other = make.submission(db, open_case.call, other)
     another, other = make.submission(db, open_case.call, other)
+    third, other = make.submission(db, open_case.call, other)
     wishes = [
         (me, open_case, Wish("guest@firm.example", "viewer")),
         (other, another, Wish(me.email, "viewer")),
+        (other, third, Wish(me.email, "editor")),
         (other, other_case, Wish(me.email, "partner", "Delta", place=0)),
     ]
     for actor, case, wish in wishes:
@@ -199,7 +201,9 @@ def _taking_part(db: Session, open_case: Submission, found: World) -> str:
         found.setdefault("participation_id", []).append(str(made.id))
         text = db.scalars(select(OutboxMessage.text).where(OutboxMessage.submission_id == case.id)).all()
         found["token"] += re.findall(r"/invitations/([\w-]+)", " ".join(text))
-    participations.accept(db, me, found["token"][-1])
+    for token in found["token"][-2:]:
+        participations.accept(db, me, token)
+    found["ref"].append(third.reference)
     found["capacity"], found["agreed"], found["item"] = ["Director"], ["yes"], [""]
     found["role"] += ["partner", "editor"]
     return other_case.reference
