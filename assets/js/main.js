@@ -59,6 +59,18 @@ for (const form of document.querySelectorAll("form[data-guard]")) {
   window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
 }
 
+// At the cutoff the task list and the check page show what the server shows then: what was submitted, and nothing to press. What
+// somebody is typing there is left alone: the answer to their press shows it again.
+if (banner && /^\/apply\/[^/]+(\/check)?$/.test(location.pathname)) {
+  let typed = false;
+  document.addEventListener("input", () => { typed = true; });
+  document.addEventListener("left", function passed({ detail }) {
+    if (detail >= 0) return;
+    document.removeEventListener("left", passed);
+    setTimeout(() => { if (!typed) location.replace(location.pathname); }, 1000 + Math.random() * 3000); // not all at once
+  });
+}
+
 // Texts that draft.js kept on this device: gone when somebody signs out, or settled them on the page that shows both texts.
 const forget = (start) => { for (const key of Object.keys(localStorage)) if (start(key)) localStorage.removeItem(key); };
 document.querySelector("form[action='/account/sign-out']")?.addEventListener("submit", () => forget((key) => key.startsWith("draft:")));

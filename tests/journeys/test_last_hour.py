@@ -262,6 +262,20 @@ def test_a_page_open_across_the_cutoff_turns_read_only_and_shows_what_stands(des
     look(page, f"{desk.language}-step-closed")
 
 
+def test_a_task_list_and_a_check_page_open_across_the_cutoff_have_nothing_to_press_after_it(
+    desk: Desk, served: Served
+) -> None:
+    code = f"lists-{desk.language.lower()}"
+    served.publish(code, "+1 hour")
+    tasks = desk.start(code).removesuffix("/summary")
+    served.ask("update call set closes_at = clock_timestamp() + interval '4 seconds' where code = :code", code=code)
+    desk.owner.goto(tasks)
+    desk.colleague.goto(f"{tasks}/check")
+    for page in (desk.owner, desk.colleague):
+        expect(page.locator("[data-closes-at], #ready, .govuk-error-summary")).to_have_count(0, timeout=20_000)
+    look(desk.owner, f"{desk.language}-tasks-closed")
+
+
 def test_a_deadline_that_moves_reaches_the_open_page(desk: Desk, served: Served) -> None:
     page = desk.owner
     code = f"moved-{desk.language.lower()}"
