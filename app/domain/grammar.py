@@ -23,15 +23,9 @@ TOP = {
     "support": dict,
 }  # fmt: skip
 STEP = {
-    "name": str,
-    "title": TEXT,
-    "hint": TEXT,
-    "heading": str,
-    "for": list,
-    "confidential": bool,
-    "anew": bool,
+    "name": str, "title": TEXT, "hint": TEXT, "heading": str, "for": list, "confidential": bool, "anew": bool,
     "questions": list,
-}
+}  # fmt: skip
 QUESTION = {
     "name": str, "kind": str, "label": TEXT, "hint": TEXT, "for": list, "required": object, "required_when": str,
     "max_length": int, "unit": TEXT, "min": str, "max": str, "places": int, "options": list, "default": object,
@@ -76,12 +70,7 @@ DISCLOSURE = {
 RETENTION = dict.fromkeys(clauses.SORTS, int)
 OPTIONAL = frozenset(
     [
-        "hint",
-        "for",
-        "confidential",
-        "anew",
-        "required",
-        "required_when",
+        *("hint", "for", "confidential", "anew", "required", "required_when"),
         "max_length",
         "unit",
         "min",
