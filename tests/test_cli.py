@@ -230,6 +230,13 @@ def test_a_database_that_is_away_is_said_in_a_sentence(run: Run, line: str) -> N
     assert (code, said[:34]) == (1, "The database cannot be reached: co")
 
 
+def test_a_database_without_our_tables_is_told_what_to_run(run: Run, cluster: Cluster) -> None:
+    assert ended(run("call", "list", DATABASE_URL=cluster.superuser_url("postgres"))) == (
+        1,
+        "The database is not at the newest revision. Run: python -m app migrate",
+    )
+
+
 def test_serving_is_refused_where_it_would_be_unsafe(run: Run) -> None:
     assert run("serve", BASE_URL="").exit_code == 1
     assert ended(run("serve")) == (

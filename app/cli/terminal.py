@@ -17,6 +17,7 @@ from app.domain.errors import Refused, refusal_of
 from app.infra import database
 from app.settings import Settings, SettingsRefused
 
+BEHIND = ("42P01", "42703")  # there is no such table, or no such column: the code knows a newer revision
 Json = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 
 
@@ -49,6 +50,8 @@ def told() -> Iterator[None]:
     except OperationalError as failure:
         refuse(f"The database cannot be reached: {failure.orig}")
     except DBAPIError as failure:
+        if getattr(failure.orig, "sqlstate", None) in BEHIND:
+            refuse("The database is not at the newest revision. Run: python -m app migrate")
         known = refusal_of(failure)
         refuse(known.message.text("en") if known else f"The database refused: {failure.orig}")
 

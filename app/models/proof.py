@@ -80,7 +80,7 @@ class DeadlineChange(Base):
     __table_args__ = (
         CheckConstraint("confirmed_by <> proposed_by", name="deadline_change_needs_two_people"),
         CheckConstraint(
-            "length(trim(reason ->> 'nl')) > 0 and length(trim(reason ->> 'en')) > 0",
+            "coalesce(length(trim(reason ->> 'nl')) > 0 and length(trim(reason ->> 'en')) > 0, false)",
             name="deadline_change_has_a_reason",
         ),
         Index(

@@ -1,5 +1,6 @@
 """A deadline moves when two coordinators agree, before the seal, and never to where it would undo a receipt."""
 
+import json
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,15 @@ def test_a_proposal_is_refused_without_both_reasons_without_the_role_and_beside_
             verb(db, reviewer, call, change.id, *([make.ISSUER] if verb is deadlines.confirm else []))
     with pytest.raises(NotFound):
         deadlines.drop(db, one, make.call(db), change.id)
+
+
+def test_the_database_too_wants_the_reason_in_both_languages(db: Session, two: tuple[Actor, Actor]) -> None:
+    call, (one, _) = make.call(db), two
+    proposal = """insert into deadline_change (call_id, closes_from, closes_to, reason, proposed_by)
+      select id, closes_at, closes_at + interval '1 day', cast(:reason as jsonb), :by from call where id = :call"""
+    for reason in ({}, {"en": "Only English"}, {"nl": " ", "en": "Only English"}):
+        assert refused(db, proposal, reason=json.dumps(reason), by=one.person_id, call=call.id) is ReasonMissing
+    db.execute(text(proposal), {"reason": json.dumps(WHY), "by": one.person_id, "call": call.id})
 
 
 def test_a_dropped_proposal_moves_nothing_stays_on_record_and_makes_room(db: Session, two: tuple[Actor, Actor]) -> None:
