@@ -6,6 +6,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -108,9 +109,13 @@ ANSWERS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-@cache
 def definition(name: str = "small") -> dict[str, Any]:
-    """A call file, checked: the small one of the tests, or one of calls/."""
+    """A call file, checked: the small one of the tests, or one of calls/. The caller's own, to change."""
+    return deepcopy(_definition(name))
+
+
+@cache
+def _definition(name: str) -> dict[str, Any]:
     path = HERE / "small.yaml" if name == "small" else HERE.parent / "calls" / f"{name}.yaml"
     return callfile.load(path)
 

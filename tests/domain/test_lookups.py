@@ -3,7 +3,6 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -41,7 +40,7 @@ def registers(desk: str) -> Registers:
 
 def numbered() -> dict[str, Any]:
     """The small call with the identifiers of an entity, and the place of its register number."""
-    made = deepcopy(make.definition())
+    made = make.definition()
     members = made["steps"][1]["questions"][0]["questions"]
     for kind in ("vat", "euid", "pic"):
         members.append({"name": f"its_{kind}", "kind": kind, "label": {"en": kind, "nl": kind}})

@@ -4,7 +4,6 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from copy import deepcopy
 from datetime import date
 from typing import Any
 
@@ -34,7 +33,7 @@ TODAY = date(2026, 1, 5)
 
 def wordy() -> dict[str, Any]:
     """The small call with a telephone number, a contact's name, an acronym and a question about publicity."""
-    made = deepcopy(make.definition())
+    made = make.definition()
     made["steps"][0]["questions"] += [
         {"name": "acronym", "kind": "text", "label": {"en": "Acronym", "nl": "Acroniem"}},
         {"name": "phone", "kind": "phone", "label": {"en": "Telephone", "nl": "Telefoon"}},
