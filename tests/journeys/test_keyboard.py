@@ -156,6 +156,7 @@ def test_a_form_is_filled_and_submitted_by_keyboard_alone(
     chromium: Browser, served: Served, documents: dict[str, list[Path]], language: str
 ) -> None:
     page = new_page(chromium, served)
+    page.on("filechooser", lambda _: None)  # one that opens late is nobody's; unheard, it would bar the next
     sign_in(page, EMAIL)
     switch(page, language)
     page.goto("/account/organisations/new")
